@@ -1,0 +1,1 @@
+"""How an agent's turn runs: provider, loop, tools, prompts and the context it is given."""

@@ -1,0 +1,123 @@
+"""The demo: answers by rule when no AI model is connected, and says so in every answer."""
+
+import re
+from typing import Any
+
+from agents.quoting import last_quote
+from agents.scripted import ScriptedTransport
+from agents.wire import Call, Fault, Say
+
+LABEL = "**Demo: no AI model is connected.** This answer was made by rule."
+HELP = """I follow these rules and understand nothing else:
+
+- `status` or `who`: the agents of this project and what they do
+- `search <words>`: the messages that hold these words
+- `recap`: the last messages of this thread
+- `story`: a long answer, to watch it arrive and to try Stop
+- `ask @<key> <something>`: hands `<something>` to that agent; end it with `and so on` to let \
+the two of us answer each other until the room stops us
+- `fail`: an answer that breaks off, to see how a failure looks
+
+Connect a model with `ANTHROPIC_API_KEY` or `ANTHROPIC_BASE_URL` for real answers."""
+NOTHING_FITS = "Your message fits none of my rules. Write `help` to see them."
+STORY = [
+    "This is sentence {number} of {all}: it only shows how a long answer arrives.",
+    "Press Stop at any time; what was written until then is kept.",
+    "Another page that is open sees the same words at the same moment.",
+]
+STORY_SENTENCES = 36
+SHOWN = 3_000
+EXAMPLE_FAULT = Fault("error", after=12, error_type="invalid_request_error")
+
+ASK = re.compile(r"\bask\s+@(?P<key>[\w-]+)[\s,:]*(?P<what>.*)", re.IGNORECASE | re.DOTALL)
+ENDLESS = re.compile(r"\band so on\b", re.IGNORECASE)
+SEARCH = re.compile(r"\bsearch(?:\s+for)?\s+(?P<words>[^\n]+)", re.IGNORECASE)
+OWN_KEY = re.compile(r"Your handle is @([\w-]+)")
+
+
+class DemoTransport(ScriptedTransport):
+    """A Messages API that answers by the rules of HELP, `delay` seconds a word."""
+
+    def __init__(self, delay: float = 0.03) -> None:
+        super().__init__(lambda body: answer(body, delay), record=False)
+
+
+def answer(body: dict[str, Any], delay: float = 0.0) -> Say:
+    """The step for one request: a tool call by rule, or labelled text."""
+    last = body["messages"][-1]["content"]
+    result = _tool_result(last)
+    if result is not None:
+        return _say(_told(result), delay)
+    asked = addressed(last)
+    if handed := ASK.search(asked):
+        return _say(_hand_over(handed, body["system"]), delay)
+    call = _call(asked, {tool["name"] for tool in body.get("tools", [])})
+    if call:
+        return Say(calls=(call,), delay=delay)
+    if _has(asked, "fail"):
+        return Say(f"{LABEL}\n\nThis answer breaks off here.", delay=delay, fault=EXAMPLE_FAULT)
+    return _say(_text(asked), delay)
+
+
+def addressed(content: Any) -> str:
+    """The message that is to be answered: the last quote of a context pack, or all the text."""
+    if not isinstance(content, str):
+        content = "\n".join(block.get("text", "") for block in content)
+    quoted = last_quote(content)
+    return content if quoted is None else quoted
+
+
+def _say(text: str, delay: float) -> Say:
+    return Say(f"{LABEL}\n\n{text}", delay=delay)
+
+
+def _has(text: str, *words: str) -> bool:
+    return any(re.search(rf"\b{word}\b", text, re.IGNORECASE) for word in words)
+
+
+def _call(asked: str, tools: set[str]) -> Call | None:
+    """The reading tool that a rule asks for, if this turn has it."""
+    wanted = None
+    if found := SEARCH.search(asked):
+        wanted = Call("search_messages", {"query": found["words"].strip()[:200]})
+    elif _has(asked, "status", "who"):
+        wanted = Call("agents_status")
+    elif _has(asked, "recap"):
+        wanted = Call("read_thread")
+    return wanted if wanted and wanted.name in tools else None
+
+
+def _text(asked: str) -> str:
+    if _has(asked, "story"):
+        return _story()
+    return HELP if _has(asked, "help") else NOTHING_FITS
+
+
+def _story() -> str:
+    lines = (
+        STORY[number % len(STORY)].format(number=number + 1, all=STORY_SENTENCES)
+        for number in range(STORY_SENTENCES)
+    )
+    return " ".join(lines)
+
+
+def _hand_over(handed: re.Match[str], system: Any) -> str:
+    """The only answer that mentions another agent."""
+    key, what = handed["key"], handed["what"].strip()
+    own = OWN_KEY.search(system if isinstance(system, str) else str(system))
+    if own and ENDLESS.search(what):
+        what = f"ask @{own[1]} and so on"
+    return f"@{key} {what}".strip()
+
+
+def _tool_result(content: Any) -> str | None:
+    if isinstance(content, str) or content[0].get("type") != "tool_result":
+        return None
+    return str(content[0]["content"])
+
+
+def _told(result: str) -> str:
+    """What a tool answered; without @, since nobody in it is meant to be called."""
+    text = last_quote(result) or result
+    indented = text.replace("@", "").strip()[:SHOWN].replace("\n", "\n    ")
+    return f"This is what I found:\n\n    {indented or 'nothing'}"

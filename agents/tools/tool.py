@@ -1,0 +1,67 @@
+"""What a tool says about itself, and what it is given when it is called."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+Effect = Literal["reads", "proposes", "acts"]
+Job = Literal["chat", "heartbeat", "scheduled", "planning", "audit", "execution"]
+
+READING_JOBS: frozenset[Job] = frozenset(
+    ("chat", "heartbeat", "scheduled", "planning", "audit", "execution")
+)
+
+EFFECTS: dict[Job, frozenset[Effect]] = {
+    "chat": frozenset(("reads", "proposes")),
+    "heartbeat": frozenset(("reads", "proposes")),
+    "scheduled": frozenset(("reads", "proposes")),
+    "planning": frozenset(("reads",)),
+    "audit": frozenset(("reads", "proposes")),
+    "execution": frozenset(("reads", "proposes", "acts")),
+}
+"""The most that a kind of job may do; a tool's own list of jobs only narrows it."""
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """Whose turn it is and what it may read.
+
+    `db(fn, *args)` runs fn in the database thread, in an app context and a read transaction.
+    """
+
+    project_id: UUID
+    thread_id: UUID
+    agent_key: str
+    db: Callable[..., Awaitable[Any]]
+
+
+class Arguments(BaseModel):
+    """Base of a tool's input: what it does not know, it refuses."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One thing an agent can do. `run(context, arguments)` answers with plain text."""
+
+    name: str
+    description: str
+    arguments: type[Arguments]
+    run: Callable[[ToolContext, Any], Awaitable[str]]
+    effect: Effect
+    jobs: frozenset[Job]
+    seconds: float = 15.0
+
+    def definition(self) -> dict[str, Any]:
+        """The tool in the form the Messages API takes."""
+        schema = self.arguments.model_json_schema()
+        schema.pop("title", None)
+        schema.pop("description", None)
+        return {"name": self.name, "description": self.description, "input_schema": schema}
+
+    def allowed_in(self, job: Job) -> bool:
+        return job in self.jobs and self.effect in EFFECTS[job]
