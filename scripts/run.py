@@ -1,4 +1,4 @@
-"""`make run`: a whole Team Room on this machine, from the Procfile, with what it needs beside it."""
+"""`make run`: a whole Team Room on this machine, from the Procfile, and what it needs beside it."""
 
 import fcntl
 import os

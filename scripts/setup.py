@@ -1,4 +1,4 @@
-"""Installs what `make run` or `make test` needs and is not there yet; what is there costs nothing."""
+"""Installs what `make run` or `make test` needs; what is there already costs nothing."""
 
 import contextlib
 import hashlib
@@ -19,8 +19,8 @@ WHEELS = ROOT / "scripts/wheels"
 def main(purpose: str) -> None:
     environment()
     packages("requirements.txt")
-    front_end()
     redis()
+    front_end()
     if purpose == "test":
         packages("requirements-dev.txt")
         postgresql()

@@ -1,0 +1,193 @@
+"""Fixtures that every test may use; each test that touches a database runs on both."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_sqlalchemy import SQLAlchemy
+from playwright.sync_api import Browser, Page
+
+from tests.support import browser
+from tests.support.browser import Screens
+from tests.support.databases import SECRET_KEY, Database, PostgresqlDatabases, SqliteDatabases
+from tests.support.live import Live
+from tests.support.redis import RedisServer
+
+KINDS = ("sqlite", "postgresql")
+SETTINGS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "PORT", "HOST",
+            "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "WATCHDOG_SECONDS", "TRUSTED_PROXIES",
+            "PUBLIC_URL")  # fmt: skip
+for name in SETTINGS:  # a developer's own settings must not reach the tests
+    os.environ.pop(name, None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=[*KINDS, "both"], default="both")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "databases(*kinds): run on these databases only")
+    config.addinivalue_line("markers", "environ(**variables): more settings for `live`")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database" not in metafunc.fixturenames:
+        return
+    wanted = metafunc.config.getoption("--database")
+    marker = metafunc.definition.get_closest_marker("databases")
+    kinds = [kind for kind in (marker.args if marker else KINDS) if wanted in (kind, "both")]
+    metafunc.parametrize("database", kinds, indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A failure shows the logs of the processes that the test had started."""
+    report = yield
+    live = getattr(item, "funcargs", {}).get("live")
+    if report.failed and live is not None:
+        report.sections.append(("logs", live.logs()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for unix sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="room-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL's own user passes through
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(short_folder: Path) -> SqliteDatabases:
+    (short_folder / "sqlite").mkdir()
+    return SqliteDatabases(short_folder / "sqlite")
+
+
+@pytest.fixture(scope="session")
+def postgresql_databases(short_folder: Path) -> Iterator[PostgresqlDatabases]:
+    (short_folder / "pg").mkdir()
+    databases = PostgresqlDatabases(short_folder / "pg")
+    yield databases
+    databases.stop()
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A migrated, empty database of its own for this test, once on each kind."""
+    databases = request.getfixturevalue(f"{request.param}_databases")
+    database = databases.create()
+    yield database
+    databases.drop(database)
+
+
+@pytest.fixture(scope="session")
+def shared_redis(short_folder: Path) -> Iterator[RedisServer]:
+    """A Redis that no test harms; `redis_server` is one that a test may kill."""
+    yield from _running_redis(short_folder / "redis")
+
+
+@pytest.fixture
+def redis_server(short_folder: Path, request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """A Redis of this test alone."""
+    yield from _running_redis(Path(tempfile.mkdtemp(dir=short_folder)))
+
+
+def _running_redis(folder: Path) -> Iterator[RedisServer]:
+    folder.mkdir(exist_ok=True)
+    server = RedisServer(folder)
+    server.start()
+    yield server
+    server.end()
+
+
+def _create_app() -> Callable[[dict[str, Any]], Flask]:
+    try:
+        from webapp import create_app
+    except ImportError:
+        from tests.support.stub import create_app
+    return create_app
+
+
+@pytest.fixture
+def make_app(database: Database, shared_redis: RedisServer) -> Callable[..., Flask]:
+    """Make the application with other settings than the usual ones of tests."""
+
+    def make(**overrides: Any) -> Flask:
+        app = _create_app()(
+            {
+                "TESTING": True,
+                "SECRET_KEY": SECRET_KEY,
+                "DATABASE_URL": database.url,
+                "DATABASE_OWNER_URL": database.owner_url,
+                "REDIS_URL": shared_redis.url,
+                **overrides,
+            }
+        )
+        from tests.support.client import StrictClient
+
+        app.test_client_class = StrictClient
+        return app
+
+    return make
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def db(app: Flask) -> Iterator[SQLAlchemy]:
+    """The database inside an application context, in which a test may use the models."""
+    import models.base
+
+    with app.app_context():
+        yield models.base.db
+        models.base.db.session.remove()
+        models.base.db.engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A visitor, signed in nowhere; `app.test_client()` makes another."""
+    return app.test_client()
+
+
+@pytest.fixture
+def live(
+    database: Database,
+    redis_server: RedisServer,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Live]:
+    """The real processes, not started yet; `@pytest.mark.environ(NAME="value")` sets more."""
+    marker = request.node.get_closest_marker("environ")
+    live = Live(database, redis_server, tmp_path, marker.kwargs if marker else {})
+    yield live
+    live.end()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser per module: while it runs, the thread holds an asyncio loop of Playwright's."""
+    with browser.chromium() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def screens(chromium: Browser, live: Live) -> Iterator[Screens]:
+    """`screens.open()` gives another person's page, which knows the address of `live`."""
+    screens = Screens(chromium, live.url)
+    yield screens
+    screens.close()
+    assert not screens.faults, "\n".join(screens.faults)
+
+
+@pytest.fixture
+def page(screens: Screens) -> Page:
+    return screens.open()

@@ -1,0 +1,162 @@
+"""Fresh databases for tests: copies of one migrated template, on SQLite and on PostgreSQL."""
+
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from scripts import programs
+from tests.support.processes import ROOT, Process, wait_until
+
+OWNER, APPLICATION = "teamroom_owner", "teamroom_app"
+SECRET_KEY = "a secret key that only tests use, long enough for every check"
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database: `url` for the application; migrations use `owner_url`, which may differ."""
+
+    kind: str
+    url: str
+    owner_url: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {"DATABASE_URL": self.url, "DATABASE_OWNER_URL": self.owner_url}
+
+
+def migrate(database: Database) -> None:
+    """Run the release step, the same as a deployment does."""
+    environ = {"PATH": os.environ["PATH"], "SECRET_KEY": SECRET_KEY, **database.environ}
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "webapp.release" if (ROOT / "webapp/release.py").exists() else "tests.support.stub",
+        ],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"the release step failed:\n{done.stdout}"
+
+
+class SqliteDatabases:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._template = folder / "template.sqlite3"
+        migrate(self._at(self._template))
+
+    def create(self) -> Database:
+        path = self._folder / f"test{next(self._numbers)}.sqlite3"
+        shutil.copyfile(self._template, path)
+        return self._at(path)
+
+    def drop(self, database: Database) -> None:
+        path = Path(database.url.removeprefix("sqlite:///"))
+        for name in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
+            name.unlink(missing_ok=True)
+
+    def _at(self, path: Path) -> Database:
+        return Database("sqlite", f"sqlite:///{path}", f"sqlite:///{path}")
+
+
+class PostgresqlDatabases:
+    """A private cluster whose tables belong to a role that the application does not have."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        programs_folder = programs.postgresql()
+        assert programs_folder, "no PostgreSQL; run `make test` once, which installs it"
+        self._programs = programs_folder
+        self._user = _unprivileged_user(folder)
+        self._data = folder / "data"
+        self._server = self._start()
+        self._admin = psycopg.connect(self._dsn("postgres", "postgres"), autocommit=True)
+        for role in (OWNER, APPLICATION):
+            self._admin.execute(f"CREATE ROLE {role} LOGIN")
+        self._admin.execute(f"CREATE DATABASE template OWNER {OWNER}")
+        migrate(self._named("template"))
+
+    def create(self) -> Database:
+        name = f"test{next(self._numbers)}"
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE template OWNER {OWNER}")
+        return self._named(name)
+
+    def drop(self, database: Database) -> None:
+        name = database.url.rpartition("/")[2].partition("?")[0]
+        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        self._admin.close()
+        self._server.end()
+
+    def _start(self) -> Process:
+        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                  "--no-sync", "--locale=C.UTF-8")  # fmt: skip
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self._folder),
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "autovacuum": "off",
+            "max_connections": "200",
+            "shared_buffers": "64MB",
+        }
+        words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        command = [str(self._programs / "postgres"), "-D", str(self._data), *words]
+        server = Process("postgresql", [*self._prefix(), *command], {"LC_ALL": "C"}, self._folder)
+        server.start()
+        wait_until(self._accepts, 20, "PostgreSQL")
+        return server
+
+    def _accepts(self) -> bool:
+        try:
+            psycopg.connect(self._dsn("postgres", "postgres")).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command = [*self._prefix(), self._programs / program, *arguments]
+        done = subprocess.run(
+            command, cwd=self._folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{program} failed:\n{done.stdout}{done.stderr}"
+
+    def _prefix(self) -> list[str]:
+        """PostgreSQL refuses to run as root."""
+        if not self._user:
+            return []
+        identity = [f"--reuid={self._user}", f"--regid={self._user}", "--clear-groups"]
+        return ["setpriv", *identity, "--pdeathsig=KILL"]
+
+    def _dsn(self, user: str, name: str) -> str:
+        return f"host={self._folder} user={user} dbname={name}"
+
+    def _named(self, name: str) -> Database:
+        def url(role: str) -> str:
+            return f"postgresql+psycopg://{role}@/{name}?host={self._folder}"
+
+        return Database("postgresql", url(APPLICATION), url(OWNER))
+
+
+def _unprivileged_user(folder: Path) -> int | None:
+    """The number of a user who is not root, to whom `folder` is given; None when we are not."""
+    if os.geteuid() != 0:
+        return None
+    user = pwd.getpwnam("nobody").pw_uid
+    os.chown(folder, user, user)
+    return user
