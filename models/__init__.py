@@ -1,0 +1,47 @@
+"""What exists, and what may happen to it."""
+
+from models import authz
+from models.agent import Agent, AgentStatus
+from models.audit import AuditEntry, AuditHead
+from models.authz import AuthzEpoch
+from models.base import db
+from models.delivery import Delivery
+from models.executor_request import ExecutorRequest
+from models.limits import IdempotencyKey, LoginAttempt
+from models.message import Draft, Message, Reaction
+from models.project import Project, ProjectSetting
+from models.session import UserSession
+from models.stream import Stream, StreamChange
+from models.thread import Thread, ThreadRead
+from models.token import ApiToken
+from models.user import Invite, Membership, User
+from models.worker import Worker
+
+__all__ = [
+    "Agent",
+    "AgentStatus",
+    "ApiToken",
+    "AuditEntry",
+    "AuditHead",
+    "AuthzEpoch",
+    "Delivery",
+    "Draft",
+    "ExecutorRequest",
+    "IdempotencyKey",
+    "Invite",
+    "LoginAttempt",
+    "Membership",
+    "Message",
+    "Project",
+    "ProjectSetting",
+    "Reaction",
+    "Stream",
+    "StreamChange",
+    "Thread",
+    "ThreadRead",
+    "User",
+    "UserSession",
+    "Worker",
+    "authz",
+    "db",
+]

@@ -1,0 +1,142 @@
+"""Agents: who they are, what they may use, and what they are doing."""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text, UniqueConstraint, select, update
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Model, Row, changed_rows, db, db_now, utcnow
+from models.errors import Conflict
+from models.project import Project
+from models.text import clean, clean_key, invalid
+
+TONES = 8
+EXTERNAL_HEALTHY_SECONDS = 30
+BUDGETS = {"turns": 8, "output_tokens": 16_000, "seconds": 600}
+STATUSES = ("idle", "thinking", "tool", "writing")
+
+
+class Agent(Row, Model):
+    __tablename__ = "agents"
+    __table_args__ = (
+        UniqueConstraint("project_id", "key"),
+        CheckConstraint("runtime in ('builtin', 'external')", name="runtime"),
+    )
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    key: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(80))
+    title: Mapped[str] = mapped_column(String(80), default="")
+    persona: Mapped[str] = mapped_column(Text, default="")
+    model: Mapped[str] = mapped_column(String(80), default="")
+    """Empty means the installation's default model."""
+    tools: Mapped[list[str]] = mapped_column(JSON, default=list)
+    skills: Mapped[list[str]] = mapped_column(JSON, default=list)
+    runtime: Mapped[str] = mapped_column(String(8), default="builtin")
+    budgets: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    archived_at: Mapped[datetime | None]
+
+    state: Mapped[AgentStatus] = relationship(back_populates="agent", uselist=False, lazy="joined")
+
+    @classmethod
+    def provision(
+        cls,
+        project_id: UUID,
+        key: str,
+        name: str,
+        *,
+        persona: str = "",
+        title: str = "",
+        model: str = "",
+        runtime: str = "builtin",
+    ) -> Agent:
+        """A new agent, idle; Conflict when the key is taken. The first one becomes the project's default."""
+        fields = cls.checked(key=key, name=name, persona=persona, title=title, model=model, runtime=runtime)
+        if cls.by_key(project_id, key, archived=True) is not None:
+            raise Conflict("an agent with this key exists", fields={"key": ["is taken"]})
+        agent = cls(project_id=project_id, budgets=dict(BUDGETS), **fields)
+        agent.state = AgentStatus(project_id=project_id, status="idle", activity="")
+        db.session.add(agent)
+        project = db.session.get_one(Project, project_id)
+        if project.default_agent_key is None:
+            project.default_agent_key = key
+        db.session.flush()
+        return agent
+
+    @staticmethod
+    def checked(**fields: Any) -> dict[str, Any]:
+        """The given fields if each is acceptable; Invalid names the first that is not."""
+        longest = {"name": 80, "persona": 8000, "title": 80, "model": 80}
+        for field, value in fields.items():
+            if field == "key":
+                clean_key(value)
+                if value == "all":
+                    raise invalid("key", "is the word for every agent")
+            elif field == "runtime":
+                if value not in ("builtin", "external"):
+                    raise invalid("runtime", "must be builtin or external")
+            else:
+                clean(value, field, longest=longest[field], shortest=1 if field == "name" else 0)
+        return fields
+
+    def edit(self, **fields: Any) -> None:
+        """Change name, title, persona or model; the key and the runtime stay."""
+        for field, value in self.checked(**fields).items():
+            setattr(self, field, value)
+
+    @classmethod
+    def by_key(cls, project_id: UUID, key: str, archived: bool = False) -> Agent | None:
+        query = select(cls).where(cls.project_id == project_id, cls.key == key)
+        return db.session.scalar(query if archived else query.where(cls.archived_at.is_(None)))
+
+    @classmethod
+    def of_project(cls, project_id: UUID) -> list[Agent]:
+        """The project's agents by name."""
+        query = select(cls).where(cls.project_id == project_id, cls.archived_at.is_(None))
+        return list(db.session.scalars(query.order_by(cls.name, cls.key)))
+
+    @property
+    def tone(self) -> int:
+        """Which of the eight identity colours is this agent's, 1 to 8."""
+        return zlib.crc32(self.key.encode()) % TONES + 1
+
+    @property
+    def queue(self) -> str | None:
+        """The RQ queue that serves this agent; None for one that fetches its work itself."""
+        return "chat" if self.runtime == "builtin" else None
+
+    def budget(self, name: str) -> int:
+        return int((self.budgets or {}).get(name, BUDGETS[name]))
+
+
+class AgentStatus(Row, Model):
+    __tablename__ = "agent_status"
+    __table_args__ = (CheckConstraint("status in ('idle', 'thinking', 'tool', 'writing')", name="status"),)
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    agent_id: Mapped[UUID] = mapped_column(ForeignKey("agents.id"), unique=True)
+    status: Mapped[str] = mapped_column(String(8), default="idle")
+    activity: Mapped[str] = mapped_column(String(200), default="")
+    last_seen_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    agent: Mapped[Agent] = relationship(back_populates="state")
+
+    def say(self, status: str, activity: str = "") -> None:
+        """What the agent is doing now, for the roster."""
+        if (self.status, self.activity) != (status, activity[:200]):
+            self.status, self.activity = status, activity[:200]
+
+    def poll(self) -> None:
+        """An external agent asked for work: it is alive."""
+        changed_rows(update(AgentStatus).where(AgentStatus.id == self.id).values(last_seen_at=db_now()))
+
+    @classmethod
+    def polled_lately(cls, agent_id: UUID) -> bool:
+        """Whether an external agent asked within 30 s: it is its own executor."""
+        seen = cls.last_seen_at > db_now(-EXTERNAL_HEALTHY_SECONDS)
+        return db.session.scalar(select(cls.id).where(cls.agent_id == agent_id, seen)) is not None

@@ -1,0 +1,302 @@
+"""A delivery: one message on its way to one agent, with a fate that everybody sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.agent import Agent, AgentStatus
+from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id
+from models.errors import Conflict
+from models.worker import HEALTHY_SECONDS, Worker
+
+if TYPE_CHECKING:
+    from models.message import Message
+
+LEASE_SECONDS = 30
+WATCHDOG_SECONDS = 120
+MAX_ATTEMPTS = 3
+
+
+class Delivery(Row, Stateful, Model):
+    __tablename__ = "chat_delivery_queue"
+    __table_args__ = (
+        UniqueConstraint("message_id", "target_agent_key"),
+        UniqueConstraint("reply_id"),
+        CheckConstraint("status in ('queued', 'delivered', 'processed', 'failed')", name="status"),
+        Index(
+            "ix_chat_delivery_queue_open",
+            "status",
+            "created_at",
+            sqlite_where=text("status in ('queued', 'delivered')"),
+            postgresql_where=text("status in ('queued', 'delivered')"),
+        ),
+    )
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    thread_id: Mapped[UUID] = mapped_column(ForeignKey("project_chat_threads.id"))
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("project_chat_messages.id"))
+    target_agent_key: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(10), default="queued")
+    attempts: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0)
+    aging_since: Mapped[datetime | None]
+    picked_up_at: Mapped[datetime | None]
+    progress_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    lease_token: Mapped[str | None] = mapped_column(String(36))
+    lease_until: Mapped[datetime | None]
+    desired_status: Mapped[str | None] = mapped_column(String(10))
+    reply_id: Mapped[UUID] = mapped_column(default=new_id)
+    """The id its answer will have: known beforehand, so that a page can follow the text as it is written."""
+    partial: Mapped[str] = mapped_column(Text, default="")
+    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+    message: Mapped[Message] = relationship(back_populates="deliveries")
+
+    @classmethod
+    def address(cls, message: Message, agent_keys: Sequence[str]) -> list[Delivery]:
+        """One queued delivery for each agent."""
+        made = [
+            cls(
+                project_id=message.project_id,
+                thread_id=message.thread_id,
+                message=message,
+                target_agent_key=key,
+                status="queued",
+            )
+            for key in agent_keys
+        ]
+        db.session.add_all(made)
+        return made
+
+    @classmethod
+    def claim(cls, limit: int) -> list[Delivery]:
+        """Up to `limit` waiting deliveries of built-in agents, oldest first, each with a fresh lease."""
+        builtin = (
+            select(cls)
+            .join(Agent, (Agent.project_id == cls.project_id) & (Agent.key == cls.target_agent_key))
+            .where(cls.status == "queued", Agent.runtime == "builtin", Agent.archived_at.is_(None))
+            .order_by(cls.created_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=cls)
+        )
+        return [delivery for delivery in db.session.scalars(builtin) if delivery.take()]
+
+    def take(self) -> bool:
+        """Take it for this worker; False when another worker already has."""
+        taken = self.try_advance(
+            "status",
+            "queued",
+            "delivered",
+            lease_token=str(new_id()),
+            lease_until=db_now(LEASE_SECONDS),
+            picked_up_at=db_now(),
+            progress_at=db_now(),
+            aging_since=None,
+            attempts=Delivery.attempts + 1,
+            partial="",
+        )
+        return taken and self._changed()
+
+    @classmethod
+    def renew(cls, tokens: Sequence[str]) -> dict[str, str | None]:
+        """Lengthen the leases held under these tokens: {token: desired_status}; a missing token was lost."""
+        held = (cls.lease_token.in_(tokens), cls.status == "delivered")
+        changed_rows(update(cls).where(*held).values(lease_until=db_now(LEASE_SECONDS)))
+        rows = db.session.execute(select(cls.lease_token, cls.desired_status).where(*held))
+        return {str(token): desired for token, desired in rows}
+
+    @classmethod
+    def progress(cls, token: str, partial: str) -> bool:
+        """The work moved: keep the text so far; False when the lease was lost."""
+        held = (cls.lease_token == token, cls.status == "delivered")
+        return (
+            changed_rows(update(cls).where(*held).values(progress_at=db_now(), partial=_clean(partial))) == 1
+        )
+
+    def finish(self, token: str, answer: str, usage: dict[str, Any], stopped_by: str | None = None) -> bool:
+        """Processed: the answer becomes a message. False, and nothing changed, if the lease was lost."""
+        from models.posting import answer as post_answer
+
+        result = {"stopped_by": stopped_by} if stopped_by else {}
+        if not self._end("processed", token, result, usage=usage, partial=""):
+            return False
+        if answer.strip():
+            post_answer(self, answer, dict(result), int(usage.get("output", 0)))
+        return self._changed()
+
+    def fail(self, reason: str, token: str | None = None, usage: dict[str, Any] | None = None) -> bool:
+        """Failed, with the reason that people read; without a token it is the watchdog who says so."""
+        values = {} if usage is None else {"usage": usage}
+        return self._end("failed", token, {"reason": reason}, **values) and self._changed()
+
+    def put_back(self, token: str) -> bool:
+        """A worker that stops gives it back, without counting the attempt."""
+        back = self.try_advance(
+            "status",
+            "delivered",
+            "queued",
+            token=token,
+            lease_token=None,
+            lease_until=None,
+            partial="",
+            attempts=Delivery.attempts - 1,
+        )
+        return back and self._changed()
+
+    def lost(self) -> bool:
+        """The worker is gone: queued again when nothing was said yet, else failed with what is known."""
+        if self.desired_status == "stopped":
+            return self._stopped(str((self.result or {}).get("stopped_by", "a person")))
+        if self.partial or self.losses + 1 >= MAX_ATTEMPTS:
+            return self.fail("The worker stopped while it answered", self.lease_token)
+        again = self.try_advance(
+            "status",
+            "delivered",
+            "queued",
+            token=self.lease_token,
+            lease_token=None,
+            lease_until=None,
+            losses=Delivery.losses + 1,
+        )
+        return again and self._changed()
+
+    def retry(self) -> None:
+        """A person asks for it once more; Conflict unless it failed."""
+        self.advance(
+            "status",
+            "failed",
+            "queued",
+            lease_token=None,
+            lease_until=None,
+            completed_at=None,
+            aging_since=None,
+            result=None,
+            desired_status=None,
+            losses=0,
+            partial="",
+        )
+        self._changed()
+
+    def stop(self, by: str) -> None:
+        """End it now: one that waits is processed at once, a running one by its worker within a second."""
+        if self.try_advance(
+            "status",
+            "queued",
+            "processed",
+            completed_at=db_now(),
+            result={"stopped_by": by},
+            aging_since=None,
+        ):
+            self._changed()
+            return
+        wish = update(Delivery).where(Delivery.id == self.id, Delivery.status == "delivered")
+        if changed_rows(wish.values(desired_status="stopped", result={"stopped_by": by})) == 0:
+            raise Conflict("this has ended already", row=self)
+        db.session.expire(self)
+        self._changed()
+
+    def _stopped(self, by: str) -> bool:
+        token = self.lease_token or ""
+        return self.finish(token, self.partial, self.usage or {}, stopped_by=by)
+
+    def _end(self, status: str, token: str | None, result: dict[str, Any], **values: Any) -> bool:
+        old = "delivered" if token is not None else ("queued", "delivered")
+        return self.try_advance(
+            "status",
+            old,
+            status,
+            token=token,
+            completed_at=db_now(),
+            result=result,
+            lease_until=None,
+            aging_since=None,
+            **values,
+        )
+
+    def _changed(self) -> bool:
+        """Let the message show it, and the agent's own line on the roster follow."""
+        self.message.follow_deliveries()
+        return True
+
+    @property
+    def stopped_by(self) -> str | None:
+        return (self.result or {}).get("stopped_by")
+
+    @property
+    def reason(self) -> str | None:
+        return (self.result or {}).get("reason")
+
+    @classmethod
+    def open_of(cls, message_id: UUID) -> list[Delivery]:
+        open_ = cls.status.in_(("queued", "delivered"))
+        return list(db.session.scalars(select(cls).where(cls.message_id == message_id, open_)))
+
+    @classmethod
+    def live_in(cls, thread_ids: Sequence[UUID]) -> list[Delivery]:
+        """Answers being written in these threads."""
+        query = select(cls).where(cls.thread_id.in_(thread_ids), cls.status == "delivered")
+        return list(db.session.scalars(query.order_by(cls.picked_up_at)))
+
+    @classmethod
+    def age(cls) -> int:
+        """Let queued ones age while somebody free could take them, and rest otherwise; how many changed."""
+        waiting = cls.status == "queued"
+        polled = Agent.id.in_(
+            select(AgentStatus.agent_id).where(AgentStatus.last_seen_at > db_now(-HEALTHY_SECONDS))
+        )
+        builtin = Agent.runtime == "builtin" if Worker.free_slots("chat") > 0 else false()
+        served = select(Agent.key).where(
+            Agent.project_id == cls.project_id,
+            Agent.key == cls.target_agent_key,
+            builtin | ((Agent.runtime == "external") & polled),
+        )
+        aging = (
+            update(cls)
+            .where(waiting, cls.aging_since.is_(None), served.exists())
+            .values(aging_since=db_now())
+        )
+        resting = (
+            update(cls)
+            .where(waiting, cls.aging_since.is_not(None), ~served.exists())
+            .values(aging_since=None)
+        )
+        return changed_rows(aging) + changed_rows(resting)
+
+    @classmethod
+    def overdue(cls, seconds: float = WATCHDOG_SECONDS) -> list[Delivery]:
+        """Delivered ones without progress, and queued ones that aged, for longer than the watchdog allows."""
+        late = db_now(-seconds)
+        stuck = (cls.status == "delivered") & (cls.progress_at < late)
+        unserved = (cls.status == "queued") & (cls.aging_since < late)
+        return list(
+            db.session.scalars(select(cls).where(stuck | unserved).order_by(cls.created_at).limit(100))
+        )
+
+    @classmethod
+    def with_lost_lease(cls) -> list[Delivery]:
+        gone = (cls.status == "delivered", cls.lease_until < db_now())
+        return list(db.session.scalars(select(cls).where(*gone).order_by(cls.created_at).limit(100)))
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -1,0 +1,74 @@
+"""Named errors of the domain; webapp/errors.py maps each to one answer."""
+
+from typing import Any
+
+
+class DomainError(Exception):
+    """A refusal that the person or program can understand; `fields` names what was wrong where."""
+
+    code = "refused"
+
+    def __init__(self, message: str, *, fields: dict[str, list[str]] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields or {}
+
+
+class Invalid(DomainError):
+    """A value breaks a rule."""
+
+    code = "invalid"
+
+
+class Conflict(DomainError):
+    """Somebody was first, or the same key came with another content; `row` is what stands now."""
+
+    code = "conflict"
+
+    def __init__(self, message: str, *, row: Any = None, fields: dict[str, list[str]] | None = None):
+        super().__init__(message, fields=fields)
+        self.row = row
+
+
+class NotFound(DomainError):
+    """Missing or not yours: the two must look the same."""
+
+    code = "not_found"
+
+    def __init__(self, message: str = "not found") -> None:
+        super().__init__(message)
+
+
+class Forbidden(DomainError):
+    """You may see it, but your role may not do this."""
+
+    code = "forbidden"
+
+
+class SignInNeeded(DomainError):
+    code = "sign_in"
+
+    def __init__(self, message: str = "sign in first") -> None:
+        super().__init__(message)
+
+
+class TooMany(DomainError):
+    """A limit on how often; `retry_after` in seconds."""
+
+    code = "too_many"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Busy(DomainError):
+    """The database could not be had in time (503)."""
+
+    code = "busy"
+
+
+class ExecutorOffline(DomainError):
+    """The executor is needed now and is not there (503)."""
+
+    code = "executor_offline"

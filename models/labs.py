@@ -1,0 +1,46 @@
+"""Labs flags: declared here with a sentence each; asking for another one raises."""
+
+from typing import Any
+from uuid import UUID
+
+from models.project import ProjectSetting
+from models.text import invalid
+
+SETTING = "labs_features"
+
+FLAGS: dict[str, str] = {
+    "team_room": "Team Room: people and agents talk in one realtime room.",
+    "dms": "DMs: a private thread with each agent, two side by side.",
+    "task_threads": "Task threads: one timeline of comments, plans, approvals and results for each task.",
+    "runs": "Runs: lanes, live logs and templates of background work.",
+    "schedule": "Schedule: heartbeats and scheduled jobs.",
+    "skills": "Skills: what agents can do here and what each skill still needs.",
+    "knowledge": "Knowledge: documents that agents read, with history and proposals.",
+}
+
+BUILT = ("team_room",)
+"""Flags that switch something on today; the others are declared for the pages to come."""
+
+
+def enabled(flag: str, project_id: UUID) -> bool:
+    """Whether an owner of the project switched the flag on; KeyError for an undeclared flag."""
+    FLAGS[flag]
+    return bool(read(project_id)[flag])
+
+
+def read(project_id: UUID) -> dict[str, bool]:
+    """Every declared flag of the project; what was never set is off."""
+    stored: Any = ProjectSetting.read(project_id, SETTING) or {}
+    return {flag: bool(stored.get(flag, False)) for flag in FLAGS}
+
+
+def write(project_id: UUID, changes: dict[str, bool]) -> dict[str, bool]:
+    """Switch flags; Invalid names a flag that is not declared or a value that is not true or false."""
+    for flag, value in changes.items():
+        if flag not in FLAGS:
+            raise invalid(flag, "is not a labs flag")
+        if not isinstance(value, bool):
+            raise invalid(flag, "must be true or false")
+    flags = read(project_id) | changes
+    ProjectSetting.write(project_id, SETTING, flags)
+    return flags

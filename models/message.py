@@ -1,0 +1,268 @@
+"""A message: what somebody said in a thread, and the fate of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    select,
+)
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, remote, selectinload
+
+from models.base import Model, Row, db, new_id, touch, utcnow
+from models.delivery import Delivery
+from models.errors import Conflict, Forbidden
+from models.markup import Rendered, render
+from models.text import clean, invalid
+from models.thread import Thread, ThreadRead
+from models.user import User
+
+LONGEST = 16_384
+EMOJI = ("👍", "❤️", "🎉", "😄", "👀", "✅", "🚀", "🤔")
+STATUSES = ("sent", "delivered", "read", "failed")
+TYPES = ("text", "task_proposal", "action_proposal", "system")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a person wants to post, already checked and rendered, so that the transaction is short."""
+
+    user_id: UUID
+    content: str
+    rendered: Rendered
+    client_id: str
+    reply_to: UUID | None = None
+    id: UUID = field(default_factory=new_id)
+    created_at: datetime = field(default_factory=utcnow)
+
+    @classmethod
+    def of(cls, user_id: UUID, content: object, client_id: object, reply_to: UUID | None = None) -> Draft:
+        """Check and render; Invalid names the field."""
+        text = clean(content, "content", longest=LONGEST)
+        key = clean(client_id, "client_id", longest=64)
+        return cls(user_id, text, render(text), key, reply_to)
+
+
+class Message(Row, Model):
+    __tablename__ = "project_chat_messages"
+    __table_args__ = (
+        UniqueConstraint("thread_id", "seq"),
+        UniqueConstraint("user_id", "client_id"),
+        CheckConstraint("author_kind in ('person', 'agent', 'system')", name="author_kind"),
+        CheckConstraint("status in ('sent', 'delivered', 'read', 'failed')", name="status"),
+        CheckConstraint(
+            "message_type in ('text', 'task_proposal', 'action_proposal', 'system')",
+            name="message_type",
+        ),
+        Index("ix_project_chat_messages_reply_to", "reply_to"),
+    )
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    thread_id: Mapped[UUID] = mapped_column(ForeignKey("project_chat_threads.id"))
+    seq: Mapped[int]
+    author_kind: Mapped[str] = mapped_column(String(6))
+    author_key: Mapped[str | None] = mapped_column(String(32))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    content: Mapped[str] = mapped_column(Text)
+    content_html: Mapped[str] = mapped_column(Text)
+    message_type: Mapped[str] = mapped_column(String(16), default="text")
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON, default=dict)
+    status: Mapped[str] = mapped_column(String(9), default="sent")
+    target_agent_key: Mapped[str | None] = mapped_column(String(32))
+    client_id: Mapped[str | None] = mapped_column(String(64))
+    reply_to: Mapped[UUID | None]
+    addressed: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """Ids of the people who were mentioned; null when nobody was."""
+    edited_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    thread: Mapped[Thread] = relationship()
+    quoted: Mapped[Message | None] = relationship(
+        primaryjoin=lambda: remote(Message.id) == foreign(Message.reply_to), viewonly=True
+    )
+    reactions: Mapped[list[Reaction]] = relationship(back_populates="message", order_by="Reaction.created_at")
+    deliveries: Mapped[list[Delivery]] = relationship(
+        back_populates="message", order_by=lambda: (Delivery.created_at, Delivery.target_agent_key)
+    )
+
+    @classmethod
+    def for_display(cls) -> Any:
+        """The query of messages with all that their partial shows, in a fixed number of statements."""
+        return select(cls).options(
+            selectinload(cls.reactions), selectinload(cls.deliveries), selectinload(cls.quoted)
+        )
+
+    @classmethod
+    def page(
+        cls,
+        thread_id: UUID,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[Message]:
+        """Up to `limit` messages in order: the newest, those before a seq, or those after one."""
+        query = cls.for_display().where(cls.thread_id == thread_id)
+        if after is not None:
+            return list(db.session.scalars(query.where(cls.seq > after).order_by(cls.seq).limit(limit)))
+        if before is not None:
+            query = query.where(cls.seq < before)
+        return list(db.session.scalars(query.order_by(cls.seq.desc()).limit(limit)))[::-1]
+
+    @classmethod
+    def held_in(cls, thread: Thread) -> list[Message]:
+        """Agents' messages whose mentions the breaker held back."""
+        recent = select(cls).where(cls.thread_id == thread.id, cls.author_kind == "agent")
+        return [
+            m for m in db.session.scalars(recent.order_by(cls.seq.desc()).limit(20)) if m.meta.get("held")
+        ]
+
+    def release(self) -> list[Delivery]:
+        """Deliver what was held back."""
+        held = self.meta["held"]
+        self.meta = {key: value for key, value in self.meta.items() if key != "held"}
+        return Delivery.address(self, held)
+
+    @classmethod
+    def read_by(cls, thread: Thread, user: User, after: int, upto: int) -> None:
+        """A person's read mark passed these messages: those that addressed him may be read by all now."""
+        query = select(cls).where(
+            cls.thread_id == thread.id, cls.seq > after, cls.seq <= upto, cls.addressed.is_not(None)
+        )
+        for message in db.session.scalars(query.order_by(cls.seq.desc()).limit(200)):
+            if str(user.id) in (message.addressed or ()):
+                message.follow_deliveries()
+
+    def follow_deliveries(self) -> None:
+        """Set the status from what became of the deliveries; the message's partial shows their lines."""
+        db.session.refresh(self, ["status"], with_for_update=True)
+        states = set(db.session.scalars(select(Delivery.status).where(Delivery.message_id == self.id)))
+        self.status = self._status_of(states)
+        db.session.expire(self, ["deliveries"])
+        touch(self)
+
+    def _status_of(self, states: set[str]) -> str:
+        if "failed" in states:
+            return "failed"
+        if "queued" in states or not (states or self.addressed):
+            return "sent"
+        if "delivered" not in states and self._read_by_people():
+            return "read"
+        return "delivered" if states else "sent"
+
+    def _read_by_people(self) -> bool:
+        if not self.addressed:
+            return True
+        readers = select(ThreadRead.user_id).where(
+            ThreadRead.thread_id == self.thread_id, ThreadRead.read_seq >= self.seq
+        )
+        return set(self.addressed) <= {str(user_id) for user_id in db.session.scalars(readers)}
+
+    def edit(self, by: User, content: object) -> None:
+        """Change the text of one's own message; who was addressed stays as it was."""
+        self._must_be_own(by)
+        text = clean(content, "content", longest=LONGEST)
+        if text != self.content:
+            self.content, self.content_html = text, render(text).html
+            self.edited_at = utcnow()
+            self._touch_quoters()
+
+    def delete(self, by: User) -> None:
+        """Take back one's own message: its place stays, its text goes, and nobody answers it any more."""
+        self._must_be_own(by)
+        self.content = self.content_html = ""
+        self.deleted_at = utcnow()
+        for delivery in Delivery.open_of(self.id):
+            delivery.stop(by.name)
+        self._touch_quoters()
+
+    def _must_be_own(self, by: User) -> None:
+        if self.user_id != by.id or self.author_kind != "person":
+            raise Forbidden("only your own messages")
+        if self.deleted_at is not None:
+            raise Conflict("this message was deleted", row=self)
+
+    def _touch_quoters(self) -> None:
+        for quoter in db.session.scalars(select(Message).where(Message.reply_to == self.id)):
+            touch(quoter)
+
+    def react(self, by: User, emoji: str) -> None:
+        """Add a reaction; a second time changes nothing."""
+        if emoji not in EMOJI:
+            raise invalid("emoji", f"must be one of {' '.join(EMOJI)}")
+        if self.deleted_at is not None:
+            raise Conflict("this message was deleted", row=self)
+        if self._reaction(by, emoji) is None:
+            db.session.add(
+                Reaction(project_id=self.project_id, message_id=self.id, user_id=by.id, emoji=emoji)
+            )
+            self._reactions_changed()
+
+    def unreact(self, by: User, emoji: str) -> None:
+        if (reaction := self._reaction(by, emoji)) is not None:
+            db.session.delete(reaction)
+            self._reactions_changed()
+
+    def _reaction(self, by: User, emoji: str) -> Reaction | None:
+        mine = (Reaction.message_id == self.id, Reaction.user_id == by.id, Reaction.emoji == emoji)
+        return db.session.scalar(select(Reaction).where(*mine))
+
+    def _reactions_changed(self) -> None:
+        db.session.flush()
+        db.session.expire(self, ["reactions"])
+        touch(self)
+
+    @property
+    def excerpt(self) -> str:
+        """The first line, for a quote."""
+        return "" if self.deleted_at else " ".join(self.content.split())[:140]
+
+    @property
+    def author(self) -> str:
+        """Who wrote it, as one word for grouping: person:<id>, agent:<key> or system."""
+        if self.author_kind == "person":
+            return f"person:{self.user_id}"
+        return f"agent:{self.author_key}" if self.author_kind == "agent" else "system"
+
+    def same_as(self, draft: Draft, thread: Thread) -> bool:
+        """Whether a repeat of this client_id says the same; an edited one is compared by its place."""
+        same_text = self.content == draft.content or self.edited_at is not None or self.deleted_at is not None
+        return same_text and self.thread_id == thread.id and self.reply_to == draft.reply_to
+
+
+class Reaction(Row, Model):
+    __tablename__ = "reactions"
+    __table_args__ = (UniqueConstraint("message_id", "user_id", "emoji"),)
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("project_chat_messages.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    emoji: Mapped[str] = mapped_column(String(16))
+
+    message: Mapped[Message] = relationship(back_populates="reactions")
+
+
+def system_line(thread: Thread, text: str) -> Message:
+    """A line that the server writes into the thread."""
+    message = Message(
+        project_id=thread.project_id,
+        thread_id=thread.id,
+        seq=thread.next_seq(),
+        author_kind="system",
+        content=text,
+        content_html=render(text).html,
+        message_type="system",
+        meta={},
+    )
+    db.session.add(message)
+    return message

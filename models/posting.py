@@ -1,0 +1,179 @@
+"""Posting: people's drafts and agents' answers become messages, and deliveries to whom they address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+
+from models.agent import Agent
+from models.base import db, utcnow
+from models.delivery import Delivery
+from models.errors import Conflict, DomainError, Invalid
+from models.markup import render
+from models.message import LONGEST, Draft, Message, system_line
+from models.project import Project
+from models.thread import BREAKER_TURNS, Thread
+from models.user import Membership, User
+
+
+def post(thread: Thread, draft: Draft) -> Message:
+    """Post one draft; raises Conflict when its client_id came before with another content."""
+    [result] = post_all(thread, [draft])
+    if isinstance(result, DomainError):
+        raise result
+    return result
+
+
+def post_all(thread: Thread, drafts: Sequence[Draft]) -> list[Message | DomainError]:
+    """Post drafts of any authors in one transaction, in order; a repeat gives the first message again."""
+    earlier = _posted_before(drafts)
+    quoted = _quoted(thread, drafts)
+    audience = Audience(thread.project_id)
+    results: list[Message | DomainError] = []
+    fresh: list[tuple[Message, Draft]] = []
+    for draft in drafts:
+        before = earlier.get((draft.user_id, draft.client_id))
+        if before is not None:
+            results.append(before if before.same_as(draft, thread) else _other_content())
+        elif draft.reply_to is not None and draft.reply_to not in quoted:
+            results.append(Invalid("no such message here", fields={"reply_to": ["is not in this thread"]}))
+        else:
+            message = _message_of(thread, draft)
+            earlier[(draft.user_id, draft.client_id)] = message
+            fresh.append((message, draft))
+            results.append(message)
+    if fresh:
+        _number(thread, [message for message, _ in fresh])
+        thread.person_spoke()
+        db.session.add_all(message for message, _ in fresh)
+        for message, draft in fresh:
+            answer_to = quoted.get(draft.reply_to) if draft.reply_to else None
+            people, agents = audience.of(draft.rendered.mentions, answer_to)
+            message.addressed = people or None
+            message.target_agent_key = agents[0] if len(agents) == 1 else None
+            Delivery.address(message, agents)
+    return results
+
+
+def _posted_before(drafts: Sequence[Draft]) -> dict[tuple[UUID | None, str | None], Message]:
+    keys = {(draft.user_id, draft.client_id) for draft in drafts}
+    rows = db.session.scalars(select(Message).where(tuple_(Message.user_id, Message.client_id).in_(keys)))
+    return {(row.user_id, row.client_id): row for row in rows}
+
+
+def _quoted(thread: Thread, drafts: Sequence[Draft]) -> dict[UUID, Message]:
+    wanted = {draft.reply_to for draft in drafts if draft.reply_to is not None}
+    if not wanted:
+        return {}
+    rows = db.session.scalars(select(Message).where(Message.id.in_(wanted), Message.thread_id == thread.id))
+    return {row.id: row for row in rows}
+
+
+def _other_content() -> Conflict:
+    why = "was used for another message"
+    return Conflict(f"this client_id {why}", fields={"client_id": [why]})
+
+
+def _message_of(thread: Thread, draft: Draft) -> Message:
+    return Message(
+        id=draft.id,
+        created_at=draft.created_at,
+        project_id=thread.project_id,
+        thread_id=thread.id,
+        author_kind="person",
+        user_id=draft.user_id,
+        content=draft.content,
+        content_html=draft.rendered.html,
+        message_type="text",
+        meta={},
+        status="sent",
+        client_id=draft.client_id,
+        reply_to=draft.reply_to,
+    )
+
+
+def _number(thread: Thread, messages: Sequence[Message]) -> None:
+    last = thread.next_seq(len(messages))
+    for seq, message in enumerate(messages, start=last - len(messages) + 1):
+        message.seq = seq
+
+
+class Audience:
+    """Whom a message addresses: R12's rules, with the project's names read once."""
+
+    def __init__(self, project_id: UUID) -> None:
+        project = db.session.get_one(Project, project_id)
+        self.default = project.default_agent_key
+        keys = select(Agent.key).where(Agent.project_id == project_id, Agent.archived_at.is_(None))
+        self.agents = list(db.session.scalars(keys.order_by(Agent.key)))
+        people = (
+            select(User.handle, User.id)
+            .join(Membership, Membership.user_id == User.id)
+            .where(Membership.project_id == project_id, User.deactivated_at.is_(None))
+        )
+        self.people: dict[str, UUID] = {handle: user_id for handle, user_id in db.session.execute(people)}
+
+    def of(self, mentions: Sequence[str], answer_to: Message | None) -> tuple[list[str], list[str]]:
+        """(ids of people, keys of agents) that a person's message addresses."""
+        agents = self.mentioned_agents(mentions)
+        people = [str(self.people[name]) for name in mentions if name in self.people and name not in agents]
+        if agents or people:
+            return people, agents
+        if answer_to is not None and answer_to.author_kind == "agent" and answer_to.author_key in self.agents:
+            return [], [answer_to.author_key]
+        if answer_to is not None and answer_to.author_kind == "person":
+            return [str(answer_to.user_id)], []
+        return [], [self.default] if self.default in self.agents and self.default else []
+
+    def mentioned_agents(self, mentions: Sequence[str]) -> list[str]:
+        return list(self.agents) if "all" in mentions else [name for name in mentions if name in self.agents]
+
+
+def answer(delivery: Delivery, text: str, meta: dict[str, Any], tokens: int) -> Message:
+    """The agent's answer as a message: made at the end of its turn, or at Stop with the text so far."""
+    thread = db.session.get_one(Thread, delivery.thread_id)
+    rendered = render(_fitting(text))
+    message = Message(
+        id=delivery.reply_id,
+        created_at=utcnow(),
+        project_id=delivery.project_id,
+        thread_id=delivery.thread_id,
+        seq=thread.next_seq(),
+        author_kind="agent",
+        author_key=delivery.target_agent_key,
+        content=_fitting(text),
+        content_html=rendered.html,
+        message_type="text",
+        meta=meta,
+        status="sent",
+    )
+    db.session.add(message)
+    if "stopped_by" not in meta:
+        _call_others(thread, message, rendered.mentions, tokens)
+    return message
+
+
+def _call_others(thread: Thread, message: Message, mentions: Sequence[str], tokens: int) -> None:
+    """An agent's message goes only to the agents it mentions, and the breaker counts such turns."""
+    called = [
+        key for key in Audience(thread.project_id).mentioned_agents(mentions) if key != message.author_key
+    ]
+    if not called:
+        return
+    if thread.agent_turn(tokens):
+        Delivery.address(message, called)
+    else:
+        message.meta = message.meta | {"held": called}
+        system_line(
+            thread,
+            f"The agents answered each other {BREAKER_TURNS} times. A person decides whether they go on.",
+        )
+
+
+def _fitting(text: str) -> str:
+    """What both databases hold: model text is not trusted to be clean."""
+    text = text.replace("\0", "").encode("utf-8", "replace").decode()
+    return text if len(text) <= 8 * LONGEST else text[: 8 * LONGEST] + "\n\n(cut off here)"

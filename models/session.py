@@ -1,0 +1,76 @@
+"""Signed-in sessions of people: rows, so that one can be seen and ended."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String, select, update
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Model, Row, changed_rows, db, utcnow
+from models.secret import digest
+from models.user import User
+
+IDLE = timedelta(hours=12)
+LONGEST = timedelta(days=7)
+NOTED_EVERY = timedelta(minutes=1)
+
+
+class UserSession(Row, Model):
+    __tablename__ = "user_sessions"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    seen_at: Mapped[datetime] = mapped_column(default=utcnow)
+    authenticated_at: Mapped[datetime] = mapped_column(default=utcnow)
+    ip: Mapped[str] = mapped_column(String(64), default="")
+    user_agent: Mapped[str] = mapped_column(String(200), default="")
+    revoked_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship()
+
+    @classmethod
+    def start(cls, user: User, ip: str, user_agent: str) -> tuple[UserSession, str]:
+        """A new session and the secret for its cookie."""
+        secret = secrets.token_urlsafe(32)
+        session = cls(user_id=user.id, token_hash=digest(secret), ip=ip[:64], user_agent=user_agent[:200])
+        db.session.add(session)
+        return session, secret
+
+    @classmethod
+    def by_secret(cls, secret: str) -> UserSession | None:
+        """The living session behind a cookie, or None."""
+        now = utcnow()
+        return db.session.scalar(
+            select(cls)
+            .join(User, User.id == cls.user_id)
+            .where(cls.token_hash == digest(secret), *cls.living(now), User.deactivated_at.is_(None))
+        )
+
+    @classmethod
+    def living(cls, now: datetime) -> tuple:  # type: ignore[type-arg]
+        """The conditions under which a session counts."""
+        return cls.revoked_at.is_(None), cls.seen_at > now - IDLE, cls.created_at > now - LONGEST
+
+    def note_use(self) -> bool:
+        """Remember that it is in use, at most once a minute; False when that was known."""
+        cls, now = UserSession, utcnow()
+        if self.seen_at > now - NOTED_EVERY:
+            return False
+        changed_rows(update(cls).where(cls.id == self.id).values(seen_at=now))
+        return True
+
+    def revoke(self) -> None:
+        if self.revoked_at is None:
+            self.revoked_at = utcnow()
+
+    @classmethod
+    def revoke_all(cls, user: User, but: UUID | None = None) -> int:
+        """End every session of the person (but one); how many ended."""
+        sessions = db.session.scalars(select(cls).where(cls.user_id == user.id, cls.revoked_at.is_(None)))
+        ended = [session for session in sessions if session.id != but]
+        for session in ended:
+            session.revoke()
+        return len(ended)
