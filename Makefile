@@ -1,26 +1,23 @@
 # Every command of the project; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint format types bench chaos vendor screenshots requirements clean
+.PHONY: help run test lint format types bench chaos vendor requirements clean
 
 # The newest Python the pinned packages were locked for comes first.
 SYSTEM_PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 PYTHON := .venv/bin/python
-# What pytest runs; `make check ARGS="tests/models -x"` narrows it.
+# What is passed on to pytest; `make test ARGS="tests/models -x"` narrows it.
 ARGS ?= tests
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## install what is missing, then start everything; Ctrl-C stops everything
-	@$(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) scripts/setup.py run
-	@$(PYTHON) scripts/run.py
+	@$(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) -m scripts.setup run
+	@$(PYTHON) -m scripts.run
 
 test: ## install what tests need, then format, lint, types and every test on both databases
-	@$(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) scripts/setup.py test
-	@$(PYTHON) scripts/test.py
-
-check: ## only pytest, for example make check ARGS="tests/models -x"
+	@$(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) -m scripts.setup test
 	@$(PYTHON) -m pytest $(ARGS)
 
 lint: ## format check and lint, changing nothing
@@ -33,3 +30,24 @@ format: ## format and fix what can be fixed by itself
 
 types: ## check the types
 	@$(PYTHON) -m mypy
+
+bench: ## measure the promises, each against a limit or a peer, into bench/RESULTS.md
+	@$(PYTHON) -m bench
+
+chaos: ## the long fault runs, of which `make test` runs a twentieth
+	@CHAOS=20 $(PYTHON) -m pytest tests/faults
+
+vendor: ## build the browser's modules again, into static/vendor
+	@rm -rf static/vendor
+	@$(SYSTEM_PYTHON) -m scripts.setup run
+
+requirements: ## lock the packages anew, with hashes
+	@$(PYTHON) -m venv .venv/locking
+	@.venv/locking/bin/pip install --quiet pip-tools
+	@for name in requirements requirements-dev; do \
+		CUSTOM_COMPILE_COMMAND="make requirements" .venv/locking/bin/pip-compile --quiet \
+		--generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links $$name.in -o $$name.txt; done
+
+clean: ## remove what was installed or built; the data in var/ stays
+	@rm -rf .venv node_modules static/vendor .mypy_cache .pytest_cache .ruff_cache .hypothesis

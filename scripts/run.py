@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import programs
-from programs import ROOT, VENV
-from supervisor import Stopped, Supervisor
+from scripts import programs
+from scripts.programs import ROOT, VENV
+from scripts.supervisor import Stopped, Supervisor
 
 VAR = ROOT / "var"
 LONGEST_SOCKET_PATH = 100  # bytes; the kernels' own limits are 104 and 108
@@ -29,7 +29,6 @@ def main() -> int:
         except Stopped:
             return 0
         finally:
-            supervisor.say("stopping")
             supervisor.stop()
 
 

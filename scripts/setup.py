@@ -9,8 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import programs
-from programs import ROOT, TOOLS, VENV
+from scripts import programs
+from scripts.programs import ROOT, TOOLS, VENV
 
 PYTHON = VENV / "bin/python"
 WHEELS = ROOT / "scripts/wheels"

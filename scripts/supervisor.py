@@ -110,7 +110,7 @@ class Supervisor:
     def stop(self) -> None:
         """End everything: politely first, by force after the grace or a second Ctrl-C."""
         self.stopping = True
-        self.impatient = False
+        self.say("stopping; Ctrl-C again kills what does not end by itself")
         for child in self.children:
             child.due = None
             if child.alive and child.process:

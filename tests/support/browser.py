@@ -1,4 +1,4 @@
-"""Chromium of the system, driven by Playwright; an error of a script or of the policy fails a test."""
+"""Chromium of the system, driven by Playwright; a script or policy error fails a test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -95,7 +95,7 @@ class PostgresqlDatabases:
         return self._named(name)
 
     def drop(self, database: Database) -> None:
-        name = database.url.rpartition("/")[2].partition("?")[0]
+        name = database.url.partition("?")[0].rpartition("/")[2]
         self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def stop(self) -> None:

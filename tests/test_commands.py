@@ -1,0 +1,196 @@
+"""The commands of the Makefile: processes are kept and ended, and help tells every command."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import run
+from scripts.programs import ROOT
+from tests.support.processes import Process, wait_until
+
+SCRIPT = """
+import sys
+sys.path.insert(0, "")
+from pathlib import Path
+from scripts.supervisor import Supervisor
+import os
+
+supervisor = Supervisor(os.environ, Path.cwd())
+for name in sys.argv[1:]:
+    supervisor.start(name, [sys.executable, "-c", os.environ[name]])
+try:
+    supervisor.serve()
+finally:
+    supervisor.stop()
+    print("all ended", flush=True)
+"""
+
+SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
+CRASH = "raise SystemExit(3)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
+# A child in a session of its own, as a step of a run has, which outlives its parent.
+PARENT = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {SLEEP!r}], start_new_session=True)
+print(f"grandchild {{child.pid}}", flush=True)
+child.wait()
+"""
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    started: list[Process] = []
+
+    def supervise(**programs: str) -> Process:
+        command = [sys.executable, "-c", SCRIPT, *programs]
+        process = Process("supervisor", command, {**os.environ, **programs}, tmp_path)
+        started.append(process)
+        process.start()
+        return process
+
+    yield supervise
+    for process in started:
+        process.end()
+
+
+def log_shows(process: Process, pattern: str, times: int = 1) -> Callable[[], bool]:
+    return lambda: len(re.findall(pattern, process.log, re.MULTILINE)) >= times
+
+
+def exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def children(pid: int) -> list[int]:
+    done = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, check=False
+    )
+    return [int(word) for word in done.stdout.split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_every_process(supervise: Callable[..., Process], number: int) -> None:
+    supervisor = supervise(one=SLEEP, two=SLEEP)
+    wait_until(log_shows(supervisor, "ready", 2))
+    pids = children(supervisor.pid)
+    assert len(pids) == 2
+
+    supervisor.signal(number)
+    wait_until(lambda: not supervisor.alive)
+
+    assert "all ended" in supervisor.log
+    assert not any(map(exists, pids))
+
+
+def test_the_end_reaches_what_left_its_parents_group(supervise: Callable[..., Process]) -> None:
+    supervisor = supervise(parent=PARENT)
+    wait_until(log_shows(supervisor, r"grandchild \d+"))
+    match = re.search(r"grandchild (\d+)", supervisor.log)
+    assert match
+    assert exists(int(match[1]))
+
+    supervisor.stop()
+
+    assert not exists(int(match[1]))
+
+
+def test_a_second_signal_kills_what_does_not_end(supervise: Callable[..., Process]) -> None:
+    supervisor = supervise(stubborn=STUBBORN)
+    wait_until(log_shows(supervisor, "ready"))
+    [pid] = children(supervisor.pid)
+
+    supervisor.signal(signal.SIGINT)
+    wait_until(log_shows(supervisor, "stopping"))
+    assert exists(pid)
+    supervisor.signal(signal.SIGINT)
+    wait_until(lambda: not supervisor.alive, 5)
+
+    assert "stubborn did not end by itself" in supervisor.log
+    assert not exists(pid)
+
+
+def test_a_crashed_process_is_started_again_later_each_time(
+    supervise: Callable[..., Process],
+) -> None:
+    supervisor = supervise(steady=SLEEP, fragile=CRASH)
+
+    wait_until(log_shows(supervisor, r"fragile ended \(exit code 3\)", 2))
+
+    assert "again in 0.5 s" in supervisor.log
+    assert "again in 1 s" in supervisor.log
+    assert "steady ended" not in supervisor.log
+
+
+def test_a_killed_process_is_started_again(supervise: Callable[..., Process]) -> None:
+    supervisor = supervise(one=SLEEP)
+    wait_until(log_shows(supervisor, "ready"))
+
+    os.kill(children(supervisor.pid)[0], signal.SIGKILL)
+    wait_until(log_shows(supervisor, "ready", 2))
+
+    assert "one ended (SIGKILL)" in supervisor.log
+
+
+def test_output_is_marked_with_its_process(supervise: Callable[..., Process]) -> None:
+    supervisor = supervise(long_name=SLEEP, short=SLEEP)
+
+    wait_until(log_shows(supervisor, r"^long_name \| ready$"))
+    wait_until(log_shows(supervisor, r"^short     \| ready$"))
+
+
+def test_a_supervisor_killed_outright_takes_its_processes_along(
+    supervise: Callable[..., Process],
+) -> None:
+    supervisor = supervise(one=SLEEP)
+    wait_until(log_shows(supervisor, "ready"))
+    [pid] = children(supervisor.pid)
+
+    supervisor.kill()
+
+    wait_until(lambda: not exists(pid), what="the end of the child")
+
+
+def test_a_worker_line_becomes_one_process_for_each_queue() -> None:
+    lines = {"web": "python wsgi.py", "worker": "python -m queues.worker chat,runs"}
+
+    assert dict(run.processes(lines)) == {
+        "web": "python wsgi.py",
+        "chat": "python -m queues.worker chat",
+        "runs": "python -m queues.worker runs",
+    }
+
+
+def test_the_procfile_names_every_process() -> None:
+    assert set(run.procfile()) == {"release", "web", "worker", "clock"}
+
+
+def test_the_secret_is_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "secret_key"
+
+    first = run.secret(path)
+
+    assert run.secret(path) == first
+    assert len(first) >= 32
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_help_documents_every_command() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    commands = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[1].split())  # type: ignore[index]
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+
+    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert (
+        set(re.findall(r"^  make ([a-z-]+) +\S", told.stdout, re.MULTILINE)) == commands == targets
+    )
