@@ -1,5 +1,6 @@
 """The demo: answers by rule when no AI model is connected, and says so in every answer."""
 
+import json
 import re
 from typing import Any
 
@@ -118,6 +119,17 @@ def _tool_result(content: Any) -> str | None:
 
 def _told(result: str) -> str:
     """What a tool answered; without @, since nobody in it is meant to be called."""
-    text = last_quote(result) or result
-    indented = text.replace("@", "").strip()[:SHOWN].replace("\n", "\n    ")
-    return f"This is what I found:\n\n    {indented or 'nothing'}"
+    lines = (last_quote(result) or result).replace("@", "").splitlines()
+    return "This is what my tool found:\n\n" + "\n".join(_line(line) for line in lines)[:SHOWN]
+
+
+def _line(line: str) -> str:
+    """One line of a tool's answer as code, so that nothing in it is formatted."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        fields = line
+    if isinstance(fields, dict):
+        values = (str(value) for value in fields.values() if value != "")
+        line = " · ".join(values)
+    return "    " + " ".join(line.split())

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from agents.errors import AnswerRefused, BudgetSpent, ModelFailed
 from agents.provider import ModelCall, Provider, Request
+from agents.quoting import storable
 from agents.retry import Retry
 from agents.sink import Sink
 from agents.tools.registry import ToolResult
@@ -178,6 +179,7 @@ class _Answer:
             self._write(GAP)
 
     def _write(self, delta: str) -> None:
+        delta = storable(delta)
         self._text.append(delta)
         self._sink.text(delta)
 

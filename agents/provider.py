@@ -164,9 +164,7 @@ def failure(error: Exception) -> ModelFailed:
     Errors in the middle of a stream arrive as raw httpx2 or JSON errors, or with status 200.
     """
     if isinstance(error, anthropic.APIStatusError):
-        return ModelFailed(
-            _sentence(error), transient=_transient(error), retry_after=_retry_after(error)
-        )
+        return ModelFailed(_sentence(error), transient=_transient(error), retry_after=_retry_after(error))
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
         return ModelFailed("The model did not answer in time.", transient=True, kind="stream")
     if isinstance(error, anthropic.APIConnectionError | httpx2.TransportError):

@@ -40,3 +40,8 @@ def capped(text: str, limit: int = LIMIT, tail: int = TAIL) -> str:
     head = text[: limit - tail]
     left_out = len(text) - limit
     return f"{head}\n[… {left_out} characters left out …]\n{text[-tail:]}"
+
+
+def storable(text: str) -> str:
+    """The text without what a database refuses: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from agents.wire import Fail, Say, Step, error_event, events
+from agents.wire import Dropped, Fail, Say, Step, play
 
 Script = Sequence[Step] | Callable[[dict[str, Any]], Step]
 
@@ -54,24 +54,14 @@ class ScriptedStream(httpx2.AsyncByteStream):
         self._step = step
         self._model = model
         self._read_timeout = read_timeout
-        self.sent = 0
         self.closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        fault = self._step.fault
-        for number, chunk in enumerate(events(self._step, self._model)):
-            if fault and fault.after == number:
-                if fault.kind == "drop":
-                    raise httpx2.RemoteProtocolError("peer closed the connection")
-                if fault.kind == "truncate":
-                    return
-                if fault.kind == "error":
-                    yield error_event(fault)
-                    return
-                await self._stall(fault.seconds)
-            await asyncio.sleep(self._step.delay)
-            self.sent += 1
-            yield chunk
+        try:
+            async for chunk in play(self._step, self._model, self._stall):
+                yield chunk
+        except Dropped as error:
+            raise httpx2.RemoteProtocolError("peer closed the connection") from error
 
     async def aclose(self) -> None:
         self.closed = True

@@ -76,9 +76,7 @@ class Meter:
         """How many tokens the next call may write. Raises BudgetSpent when none are left."""
         left = self.budget.output_tokens - self.total.output
         if left <= 0:
-            raise BudgetSpent(
-                f"The limit of {self.budget.output_tokens} written tokens was reached."
-            )
+            raise BudgetSpent(f"The limit of {self.budget.output_tokens} written tokens was reached.")
         return min(left, self.budget.answer_tokens)
 
     def charge(self, used: Usage) -> None:

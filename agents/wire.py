@@ -1,9 +1,10 @@
 """Scripted answers of a Messages API: what to say, which tools to call, and how to fail."""
 
+import asyncio
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,6 +18,8 @@ ERROR_TYPES = {
     500: "api_error",
     529: "overloaded_error",
 }
+
+SCRIPTED = "scripted failure"
 
 _ids = itertools.count(1)
 
@@ -66,7 +69,7 @@ class Fail:
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
-    message: str = "scripted failure"
+    message: str = SCRIPTED
 
     @property
     def body(self) -> dict[str, Any]:
@@ -75,6 +78,30 @@ class Fail:
 
 
 Step = Say | Fail
+
+
+class Dropped(Exception):
+    """The script cuts the connection here."""
+
+
+async def play(
+    step: Say, model: str, stall: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> AsyncIterator[bytes]:
+    """The events of an answer with its delays and its fault. Raises Dropped."""
+    fault = step.fault
+    for number, chunk in enumerate(events(step, model)):
+        if fault and fault.after == number:
+            if fault.kind == "drop":
+                raise Dropped
+            if fault.kind == "truncate":
+                return
+            if fault.kind == "error":
+                yield event("error", error={"type": fault.error_type, "message": SCRIPTED})
+                return
+            await stall(fault.seconds)
+        if step.delay:
+            await asyncio.sleep(step.delay)
+        yield chunk
 
 
 def event(name: str, **data: Any) -> bytes:
@@ -113,11 +140,6 @@ def words(text: str) -> list[str]:
 
 def pieces(text: str, size: int = 12) -> list[str]:
     return [text[start : start + size] for start in range(0, len(text), size)]
-
-
-def error_event(fault: Fault) -> bytes:
-    """An error inside a stream that began well."""
-    return event("error", error={"type": fault.error_type, "message": "scripted failure"})
 
 
 def _message_start(step: Say, model: str) -> bytes:

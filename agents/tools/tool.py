@@ -10,9 +10,7 @@ from pydantic import BaseModel, ConfigDict
 Effect = Literal["reads", "proposes", "acts"]
 Job = Literal["chat", "heartbeat", "scheduled", "planning", "audit", "execution"]
 
-READING_JOBS: frozenset[Job] = frozenset(
-    ("chat", "heartbeat", "scheduled", "planning", "audit", "execution")
-)
+READING_JOBS: frozenset[Job] = frozenset(("chat", "heartbeat", "scheduled", "planning", "audit", "execution"))
 
 EFFECTS: dict[Job, frozenset[Effect]] = {
     "chat": frozenset(("reads", "proposes")),

@@ -76,8 +76,7 @@ def test_nobody_waits_an_hour(bench):
     asked = bench.ask(Fail(429, {"retry-after": "3600"}), Say("never asked"))
 
     assert asked.outcome.error == (
-        "The model provider limits how often it may be asked."
-        " It asks to wait 60 minutes before the next try."
+        "The model provider limits how often it may be asked. It asks to wait 60 minutes before the next try."
     )
     assert len(asked.requests) == 1
 

@@ -1,0 +1,12 @@
+"""Prompts are files beside this one, with $names to fill in."""
+
+from pathlib import Path
+from string import Template
+
+FOLDER = Path(__file__).parent
+
+
+def prompt(file: str, /, **values: str) -> str:
+    """The prompt with its values; a value is never read for further $names."""
+    text = (FOLDER / f"{file}.md").read_text(encoding="utf-8")
+    return Template(text).substitute(values).strip()
