@@ -17,6 +17,28 @@ from tests.support.processes import ROOT, Process, wait_until
 OWNER, APPLICATION = "teamroom_owner", "teamroom_app"
 SECRET_KEY = "a secret key that only tests use, long enough for every check"
 
+_DISCONNECT = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+_TABLES = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
+# Every row of the catalogues that belongs to our tables, with the transaction that wrote it.
+_SCHEMA = """
+SELECT 'class', oid, xmin::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
+UNION ALL SELECT 'trigger', t.oid, t.xmin::text
+  FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid AND relnamespace = 'public'::regnamespace
+UNION ALL SELECT 'function', oid, xmin::text
+  FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+ORDER BY 1, 2
+"""
+# As a replica, neither the append-only triggers nor the order of foreign keys stand in the way.
+_EMPTY = """
+SET session_replication_role = replica;
+DO $$ DECLARE name text; found boolean; BEGIN
+  FOR name IN SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE 'SELECT EXISTS (SELECT 1 FROM ' || name || ')' INTO found;
+    IF found THEN EXECUTE 'DELETE FROM ' || name; END IF;
+  END LOOP;
+END $$
+"""
+
 
 @dataclass(frozen=True)
 class Database:
@@ -88,15 +110,45 @@ class PostgresqlDatabases:
             self._admin.execute(f"CREATE ROLE {role} LOGIN")
         self._admin.execute(f"CREATE DATABASE template OWNER {OWNER}")
         migrate(self._named("template"))
+        self._clean: list[str] = []
+        self._rows: dict[str, bytes] = {}
+        self._remember_template()
 
     def create(self) -> Database:
+        if self._clean:
+            return self._named(self._clean.pop())
         name = f"test{next(self._numbers)}"
         self._admin.execute(f"CREATE DATABASE {name} TEMPLATE template OWNER {OWNER}")
         return self._named(name)
 
     def drop(self, database: Database) -> None:
+        """Empty it for the next test, which is 20 times faster than another copy of the template."""
         name = database.url.partition("?")[0].rpartition("/")[2]
-        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        self._admin.execute(_DISCONNECT, [name])
+        with psycopg.connect(self._dsn("postgres", name), autocommit=True) as connection:
+            same = connection.execute(_SCHEMA).fetchall() == self._schema
+            if same:
+                self._empty(connection)
+        if same:
+            self._clean.append(name)
+        else:
+            self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _remember_template(self) -> None:
+        """What a test may change and must find again: the schema, and the rows of migrations."""
+        with psycopg.connect(self._dsn("postgres", "template")) as connection:
+            self._schema = connection.execute(_SCHEMA).fetchall()
+            for (table,) in connection.execute(_TABLES).fetchall():
+                with connection.cursor().copy(f"COPY {table} TO STDOUT") as copy:
+                    rows = b"".join(bytes(part) for part in copy)
+                if rows:
+                    self._rows[table] = rows
+
+    def _empty(self, connection: psycopg.Connection) -> None:
+        connection.execute(_EMPTY)
+        for table, rows in self._rows.items():
+            with connection.cursor().copy(f"COPY {table} FROM STDIN") as copy:
+                copy.write(rows)
 
     def stop(self) -> None:
         self._admin.close()
@@ -131,9 +183,7 @@ class PostgresqlDatabases:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         command = [*self._prefix(), self._programs / program, *arguments]
-        done = subprocess.run(
-            command, cwd=self._folder, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{program} failed:\n{done.stdout}{done.stderr}"
 
     def _prefix(self) -> list[str]:

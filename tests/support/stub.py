@@ -26,12 +26,8 @@ if __name__ == "__main__":
         append_only.protect(db.session.connection())
         if "postgresql" in os.environ["DATABASE_URL"]:
             db.session.execute(
-                text(
-                    "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO teamroom_app"
-                )
+                text("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO teamroom_app")
             )
-            db.session.execute(
-                text("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO teamroom_app")
-            )
+            db.session.execute(text("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO teamroom_app"))
         db.session.commit()
     sys.exit(0)
