@@ -1,0 +1,49 @@
+// Registers the controllers and lets the one connection follow what the page shows.
+import { Application } from "@hotwired/stimulus"
+import * as Turbo from "@hotwired/turbo"
+import { connection } from "./socket.js"
+import AnswersController from "./controllers/answers_controller.js"
+import ApiFormController from "./controllers/api_form_controller.js"
+import AutosubmitController from "./controllers/autosubmit_controller.js"
+import BreakerController from "./controllers/breaker_controller.js"
+import ComposerController from "./controllers/composer_controller.js"
+import ConnectionController from "./controllers/connection_controller.js"
+import CopyController from "./controllers/copy_controller.js"
+import DeliveryController from "./controllers/delivery_controller.js"
+import KeysController from "./controllers/keys_controller.js"
+import OutboxController from "./controllers/outbox_controller.js"
+import PresenceController from "./controllers/presence_controller.js"
+import ReactionsController from "./controllers/reactions_controller.js"
+import RefreshController from "./controllers/refresh_controller.js"
+import RosterController from "./controllers/roster_controller.js"
+import StreamController from "./controllers/stream_controller.js"
+import SuggestionsController from "./controllers/suggestions_controller.js"
+import ThemeController from "./controllers/theme_controller.js"
+import ToastController from "./controllers/toast_controller.js"
+import ToolsController from "./controllers/tools_controller.js"
+import TypingController from "./controllers/typing_controller.js"
+import UnreadController from "./controllers/unread_controller.js"
+
+Turbo.config.drive.progressBarDelay = 300
+
+const application = Application.start()
+const controllers = {
+  answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
+  breaker: BreakerController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
+  delivery: DeliveryController, keys: KeysController, outbox: OutboxController, presence: PresenceController,
+  reactions: ReactionsController, refresh: RefreshController, roster: RosterController, stream: StreamController,
+  suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,
+  typing: TypingController, unread: UnreadController,
+}
+for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
+
+// The page is a snapshot at the seqs it names; what happened since comes by the streams.
+document.addEventListener("turbo:load", () => {
+  const streams = document.querySelector('meta[name="streams"]')?.content
+  connection.follow(streams ? JSON.parse(streams) : [])
+})
+
+connection.addEventListener("signedout", () => {
+  if (document.body.dataset.me) Turbo.visit(`/sign-in?next=${encodeURIComponent(location.pathname)}`)
+})
+connection.addEventListener("refused", () => Turbo.visit(location.href, { action: "replace" }))

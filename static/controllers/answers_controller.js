@@ -1,0 +1,170 @@
+import { Controller } from "@hotwired/stimulus"
+import { connection } from "../socket.js"
+import { Answer } from "../helpers/answer.js"
+import { Offline, reason, request } from "../helpers/api.js"
+import { toast } from "../helpers/dom.js"
+import { fillNames } from "../helpers/roster.js"
+import { fillTimes } from "../helpers/times.js"
+
+const ENDED = new Set(["processed", "failed", "queued"])
+const SILENT_MS = 150_000
+
+// Answers while they are written: a place under the id the message will have, filled by deltas, taken away by the message.
+export default class extends Controller {
+  static targets = ["list", "template"]
+  static values = { thread: String }
+
+  #answers = new Map()
+  #clock
+  #frame
+
+  connect() {
+    connection.addEventListener("delta", this.#delta)
+    connection.addEventListener("live", this.#live)
+    connection.addEventListener("changes", this.#changes)
+    this.element.addEventListener("stream:arrived", this.#arrived)
+    this.#clock = setInterval(() => this.#tick(), 1000)
+  }
+
+  disconnect() {
+    connection.removeEventListener("delta", this.#delta)
+    connection.removeEventListener("live", this.#live)
+    connection.removeEventListener("changes", this.#changes)
+    this.element.removeEventListener("stream:arrived", this.#arrived)
+    clearInterval(this.#clock)
+    cancelAnimationFrame(this.#frame)
+    this.listTarget.replaceChildren()
+    this.#answers.clear()
+  }
+
+  stopOne({ currentTarget }) { this.#stop(currentTarget.closest("article").dataset.delivery) }
+
+  // Esc and /stop: the newest answer, or that of one agent, or all.
+  stop({ detail: { agent, all } = {} }) {
+    const wanted = [...this.#answers.values()].filter((answer) => !agent || answer.agent === agent)
+    for (const answer of all ? wanted : wanted.slice(-1)) this.#stop(answer.delivery)
+    return wanted.length > 0
+  }
+
+  get writing() { return this.#answers.size > 0 }
+
+  #delta = ({ detail }) => {
+    if (detail.thread_id !== this.threadValue || this.#finished(detail.message_id)) return
+    const answer = this.#answerFor(detail)
+    if (answer.add(detail.offset, detail.text)) this.#showSoon(answer)
+    else this.#catchUp(detail)
+  }
+
+  #live = ({ detail: { items } }) => {
+    for (const item of items) {
+      if (item.thread_id !== this.threadValue || this.#finished(item.message_id)) continue
+      const answer = this.#answerFor(item)
+      if (item.offset === 0) answer.reset()
+      if (answer.add(item.offset, item.text)) this.#showSoon(answer)
+      else this.#catchUp(item)
+    }
+  }
+
+  // Something before this piece was lost: ask for the text so far, once.
+  async #catchUp({ message_id: id }) {
+    const answer = this.#answers.get(id)
+    if (answer.asking) return
+    answer.asking = true
+    try {
+      const { ok, data } = await request("GET", `/api/messages/${id}/partial`)
+      if (ok && this.#answers.has(id) && data.offset === 0 && [...data.text].length > answer.length) {
+        answer.reset()
+        answer.add(0, data.text)
+        this.#showSoon(answer)
+      }
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error
+    } finally {
+      answer.asking = false
+    }
+  }
+
+  #finished(id) { return document.getElementById(`message_${id}`)?.dataset.seq }
+
+  #answerFor({ message_id: id, delivery_id: delivery, agent }) {
+    let answer = this.#answers.get(id)
+    if (answer) return answer
+    const element = this.templateTarget.content.firstElementChild.cloneNode(true)
+    element.id = `message_${id}`
+    element.dataset.delivery = delivery
+    element.querySelector("time").dateTime = new Date().toISOString()
+    for (const part of [element, ...element.querySelectorAll("[data-fill]")]) part.dataset.agent = agent
+    fillNames(element)
+    fillTimes(element)
+    answer = Object.assign(new Answer(), { agent, delivery, element, started: Date.now(), heard: Date.now() })
+    this.#answers.set(id, answer)
+    this.#keep(() => this.listTarget.append(element))
+    return answer
+  }
+
+  #showSoon(answer) {
+    answer.heard = Date.now()
+    answer.stale = true
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null
+      this.#keep(() => this.#show())
+    })
+  }
+
+  #show() {
+    for (const answer of this.#answers.values()) {
+      if (!answer.stale) continue
+      answer.stale = false
+      answer.element.querySelector("[data-streaming] > p").textContent = answer.text
+    }
+  }
+
+  #tick() {
+    for (const [id, { element, started, heard }] of this.#answers) {
+      element.querySelector("[data-clock]").textContent = `writing · ${Math.round((Date.now() - started) / 1000)} s`
+      if (Date.now() - heard > SILENT_MS) this.#forget(id)
+    }
+  }
+
+  async #stop(delivery) {
+    const answer = [...this.#answers.values()].find((one) => one.delivery === delivery)
+    const button = answer?.element.querySelector(".streambar .btn")
+    if (!button || button.disabled) return
+    button.disabled = true
+    try {
+      const reply = await request("POST", `/api/deliveries/${delivery}/stop`)
+      if (!reply.ok && reply.status !== 409) toast(reason(reply))
+      if (!reply.ok) button.disabled = false
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error
+      button.disabled = false
+      toast("The server does not answer. The agent goes on.")
+    }
+  }
+
+  #arrived = ({ detail: { id } }) => this.#forget(id.replace("message_", ""))
+
+  // A delivery that ended, or went back to the queue, writes no more under its reply's id.
+  #changes = ({ detail: { items } }) => {
+    for (const { table, row } of items) {
+      if (table === "chat_delivery_queue" && row && ENDED.has(row.status)) this.#forget(row.reply_id)
+    }
+    for (const id of this.#answers.keys()) {
+      const line = document.querySelector(`.delivery[data-reply="${CSS.escape(id)}"]`)
+      if (line && ENDED.has(line.dataset.state)) this.#forget(id)
+    }
+  }
+
+  #forget(id) {
+    const answer = this.#answers.get(id)
+    if (!answer) return
+    this.#answers.delete(id)
+    if (answer.element.isConnected) this.#keep(() => answer.element.remove())
+  }
+
+  #keep(change) {
+    const stream = this.application.getControllerForElementAndIdentifier(this.element, "stream")
+    if (stream) stream.keep(change)
+    else change()
+  }
+}

@@ -1,0 +1,6 @@
+import { Controller } from "@hotwired/stimulus"
+
+// A switch or a choice that is sent as soon as it is changed.
+export default class extends Controller {
+  submit() { this.element.requestSubmit() }
+}

@@ -1,0 +1,161 @@
+import { Controller } from "@hotwired/stimulus"
+import { visit } from "@hotwired/turbo"
+import { connection } from "../socket.js"
+import { debounce, somethingOpen, typingIn } from "../helpers/dom.js"
+import { runCommand } from "../helpers/commands.js"
+import { nameOf } from "../helpers/roster.js"
+
+const TYPING_EVERY_MS = 3000
+const HINTS = {
+  live: ["", "Live · Enter sends"],
+  backup: ["warn", "Backup · Will be delivered when agent comes online"],
+  offline: ["bad", "Offline · Sends when the server is back"],
+}
+
+// Where a message is written: draft, reply, keys, and what will happen to it.
+export default class extends Controller {
+  static targets = ["text", "send", "hint", "reply", "error"]
+  static values = { thread: String }
+
+  #replyTo = null
+  #typedAt = 0
+  #saveSoon = debounce(() => this.#save(), 200)
+
+  connect() {
+    window.addEventListener("mode", this.#mode)
+    window.addEventListener("pagehide", this.#leave)
+    this.#restore()
+    this.#mode()
+  }
+
+  disconnect() {
+    window.removeEventListener("mode", this.#mode)
+    window.removeEventListener("pagehide", this.#leave)
+    this.#leave()
+  }
+
+  typed() {
+    this.#enable()
+    this.#saveSoon()
+    this.errorTarget.hidden = true
+    if (!this.textTarget.value || Date.now() - this.#typedAt < TYPING_EVERY_MS) return
+    this.#typedAt = Date.now()
+    connection.emit("typing", { thread_id: this.threadValue })
+  }
+
+  key(event) {
+    if (event.isComposing || event.defaultPrevented) return
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault()
+      this.element.requestSubmit()
+    } else if (event.key === "ArrowUp" && !this.textTarget.value) {
+      event.preventDefault()
+      this.dispatch("editlast", { prefix: "room" })
+    } else if (event.key === "Escape" && this.#replyTo) {
+      event.preventDefault()
+      this.unreply()
+    }
+  }
+
+  focusKey(event) {
+    if (event.key !== "c" || event.metaKey || event.ctrlKey || event.altKey || typingIn(event.target) || somethingOpen()) return
+    event.preventDefault()
+    this.textTarget.focus()
+  }
+
+  submit(event) {
+    event.preventDefault()
+    const content = this.textTarget.value.trim()
+    if (!content || this.textTarget.getAttribute("aria-expanded") === "true") return
+    const command = runCommand(content, { element: this.element, visit })
+    if (command.refused) return this.#refuse(command.refused)
+    if (!command.done) this.dispatch("send", { prefix: "room", detail: { content, replyTo: this.#replyTo?.id } })
+    this.textTarget.value = ""
+    this.#typedAt = 0
+    this.unreply()
+    this.#enable()
+    this.#save()
+  }
+
+  insert({ params }) { this.#write(params.insert) }
+
+  insertText({ detail: { text } }) { this.#write(text) }
+
+  reply({ detail: { id, author, text, seq } }) {
+    this.#replyTo = { id, author, text, seq }
+    this.#showReply()
+    this.#save()
+    this.textTarget.focus()
+  }
+
+  unreply() {
+    this.#replyTo = null
+    this.#showReply()
+    this.#save()
+  }
+
+  #write(text) {
+    const field = this.textTarget
+    const before = field.value.slice(0, field.selectionStart)
+    const space = before && !/\s$/.test(before) && text !== "/" ? " " : ""
+    field.setRangeText(space + text, field.selectionStart, field.selectionEnd, "end")
+    field.focus()
+    field.dispatchEvent(new InputEvent("input", { bubbles: true }))
+  }
+
+  #refuse(words) {
+    this.errorTarget.textContent = words
+    this.errorTarget.hidden = false
+  }
+
+  #enable() { this.sendTarget.disabled = !this.textTarget.value.trim() }
+
+  #showReply() {
+    this.replyTarget.hidden = !this.#replyTo
+    if (!this.#replyTo) return
+    const [name, text] = this.replyTarget.querySelectorAll(".quote > *")
+    name.textContent = nameOf(this.#replyTo.author)
+    text.textContent = this.#replyTo.text
+  }
+
+  #mode = () => {
+    const [tone, words] = HINTS[document.documentElement.dataset.mode] ?? HINTS.live
+    const hint = this.hintTarget
+    if (tone) hint.dataset.tone = tone
+    else delete hint.dataset.tone
+    hint.querySelector("span").textContent = words
+  }
+
+  get #draftKey() { return `draft:${document.body.dataset.me}:${this.threadValue}` }
+
+  #leave = () => {
+    this.#saveSoon.cancel()
+    this.#save()
+  }
+
+  #save() {
+    const text = this.textTarget.value
+    try {
+      if (text || this.#replyTo) localStorage.setItem(this.#draftKey, JSON.stringify({ text, replyTo: this.#replyTo }))
+      else localStorage.removeItem(this.#draftKey)
+    } catch (error) {
+      if (error.name !== "QuotaExceededError" && error.name !== "SecurityError") throw error
+    }
+  }
+
+  #restore() {
+    const draft = this.#draft()
+    this.textTarget.value = draft.text ?? ""
+    this.#replyTo = draft.replyTo ?? null
+    this.#showReply()
+    this.#enable()
+  }
+
+  #draft() {
+    try {
+      return JSON.parse(localStorage.getItem(this.#draftKey)) ?? {}
+    } catch {
+      return {}
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import { Controller } from "@hotwired/stimulus"
+import { connection } from "../socket.js"
+import { Offline, request } from "../helpers/api.js"
+import { waiting } from "../helpers/outbox.js"
+import { ago } from "../helpers/times.js"
+
+const POLL_MS = 30_000
+const SOON_MS = 2000
+const WORDS = { live: "Live", backup: "Backup", offline: "Offline" }
+const TONES = { live: "ok", backup: "warn", offline: "bad" }
+const MEANS = {
+  live: "Messages and answers arrive as they happen.",
+  backup: "The agents’ worker does not answer. What you send waits, and is worked off when it returns.",
+  offline: "The server does not answer. What you write waits here and is sent when it returns.",
+}
+const TRANSPORTS = { websocket: "WebSocket", poll: "HTTP, long poll", none: "None" }
+
+// The badge: Live, Backup or Offline, and what that means. Others ask `document.documentElement.dataset.mode`.
+export default class extends Controller {
+  static targets = ["dot", "word"]
+  static values = { last: String }
+
+  #mode = this.element.dataset.state
+  #timer
+  #soon
+  #checked = null
+
+  connect() {
+    connection.addEventListener("state", this.#show)
+    connection.addEventListener("changes", this.#changes)
+    document.addEventListener("visibilitychange", this.#seen)
+    document.getElementById("conn").addEventListener("toggle", this.#opened)
+    this.#show()
+    this.#check()
+  }
+
+  disconnect() {
+    connection.removeEventListener("state", this.#show)
+    connection.removeEventListener("changes", this.#changes)
+    document.removeEventListener("visibilitychange", this.#seen)
+    document.getElementById("conn")?.removeEventListener("toggle", this.#opened)
+    clearTimeout(this.#timer)
+    clearTimeout(this.#soon)
+  }
+
+  #seen = () => document.visibilityState === "visible" && this.#check()
+
+  #opened = () => this.#detail()
+
+  // A delivery that moved says more about the executor than the clock does: look again soon.
+  #changes = ({ detail: { items } }) => {
+    if (!items.some(({ table }) => table === "chat_delivery_queue") || this.#soon) return
+    this.#soon = setTimeout(() => {
+      this.#soon = null
+      this.#check()
+    }, SOON_MS)
+  }
+
+  async #check() {
+    clearTimeout(this.#timer)
+    try {
+      const { ok, data } = await request("GET", "/api/health")
+      if (ok) {
+        this.#mode = data.mode
+        this.#checked = new Date(data.checked_at ?? Date.now())
+        if (data.last_ok_at) this.lastValue = data.last_ok_at
+      }
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error
+    }
+    this.#timer = setTimeout(() => this.#check(), connection.reached ? POLL_MS : SOON_MS)
+    this.#show()
+  }
+
+  #show = () => {
+    const state = connection.reached ? this.#mode : "offline"
+    if (this.element.dataset.state !== state || document.documentElement.dataset.mode !== state) {
+      this.element.dataset.state = state
+      this.element.setAttribute("aria-label", `Connection: ${WORDS[state]}`)
+      this.wordTarget.textContent = WORDS[state]
+      this.dotTarget.dataset.tone = TONES[state]
+      document.documentElement.dataset.mode = state
+      window.dispatchEvent(new CustomEvent("mode", { detail: { state } }))
+    }
+    if (document.getElementById("conn").matches(":popover-open")) this.#detail()
+  }
+
+  #detail() {
+    const { state } = this.element.dataset
+    const count = waiting()
+    const last = this.lastValue && new Date(this.lastValue)
+    const rows = {
+      state: WORDS[state], means: MEANS[state], transport: TRANSPORTS[connection.transport],
+      "checked-label": state === "live" ? "Last check" : "Last successful check",
+      checked: state === "live" ? (this.#checked ? ago(this.#checked) : "–") : (last ? ago(last) : "never"),
+      event: connection.lastEvent ? ago(connection.lastEvent) : "none yet",
+      waiting: count ? `${count} message${count === 1 ? "" : "s"}` : "Nothing",
+    }
+    for (const [name, text] of Object.entries(rows)) document.querySelector(`[data-conn="${name}"]`).textContent = text
+  }
+}

@@ -1,0 +1,28 @@
+import { Controller } from "@hotwired/stimulus"
+import { visit } from "@hotwired/turbo"
+import { somethingOpen, typingIn } from "../helpers/dom.js"
+
+const CHORD_MS = 900
+
+// Keys of every page: "?" lists them all, G and a letter goes somewhere.
+export default class extends Controller {
+  #chord = 0
+
+  press(event) {
+    if (event.metaKey || event.ctrlKey || event.altKey || typingIn(event.target) || somethingOpen()) return
+    if (event.key === "?") this.help()
+    else if (event.key === "g") this.#chord = event.timeStamp
+    else if (event.timeStamp - this.#chord < CHORD_MS) this.#go(event.key)
+  }
+
+  help() {
+    const dialog = document.getElementById("keys")
+    if (dialog && !dialog.open) dialog.showModal()
+  }
+
+  #go(key) {
+    this.#chord = 0
+    const link = document.querySelector(`.sidebar [data-go="${CSS.escape(key)}"]`)
+    if (link) visit(link.href)
+  }
+}

@@ -1,0 +1,36 @@
+import { Controller } from "@hotwired/stimulus"
+import { visit } from "@hotwired/turbo"
+import { connection } from "../socket.js"
+import { debounce, morph } from "../helpers/dom.js"
+
+const SETTLE_MS = 250
+
+// Fetches this page again when a table changed that is shown without partials of its own, and takes over the parts
+// marked data-refresh. For what changes rarely; messages never come this way.
+export default class extends Controller {
+  static values = { tables: Array }
+
+  #later = debounce(() => this.#fetch(), SETTLE_MS + Math.random() * SETTLE_MS)
+
+  connect() { connection.addEventListener("changes", this.#changes) }
+
+  disconnect() {
+    connection.removeEventListener("changes", this.#changes)
+    this.#later.cancel()
+  }
+
+  #changes = ({ detail }) => {
+    if (detail.items.some(({ table }) => this.tablesValue.includes(table))) this.#later()
+  }
+
+  async #fetch() {
+    const response = await fetch(location.href, { headers: { Accept: "text/html" } })
+    if (!response.ok || response.redirected) return visit(location.href, { action: "replace" })
+    const page = new DOMParser().parseFromString(await response.text(), "text/html")
+    for (const part of document.querySelectorAll("[data-refresh]")) {
+      const fresh = page.getElementById(part.id)
+      if (fresh && !part.contains(document.activeElement?.closest("form"))) morph(part, document.adoptNode(fresh))
+    }
+    this.dispatch("done", { target: document.body })
+  }
+}

@@ -1,0 +1,33 @@
+import { Controller } from "@hotwired/stimulus"
+import { fillNames, readRoster } from "../helpers/roster.js"
+import { fillTimes } from "../helpers/times.js"
+
+// Fills names, avatars and local times wherever they appear, on the first paint and in all that is added later.
+export default class extends Controller {
+  #observer = new MutationObserver((records) => this.#added(records))
+
+  initialize() { readRoster() }
+
+  connect() {
+    this.#fill(this.element)
+    this.#observer.observe(this.element, { childList: true, subtree: true })
+  }
+
+  disconnect() { this.#observer.disconnect() }
+
+  reread() {
+    readRoster()
+    this.#fill(this.element)
+  }
+
+  #added(records) {
+    for (const { addedNodes } of records) {
+      for (const node of addedNodes) if (node instanceof Element) this.#fill(node)
+    }
+  }
+
+  #fill(root) {
+    fillNames(root)
+    fillTimes(root)
+  }
+}

@@ -1,0 +1,48 @@
+import { Controller } from "@hotwired/stimulus"
+import { connection } from "../socket.js"
+import { agentName, personName } from "../helpers/roster.js"
+
+const LASTS_MS = 5000
+const DOES = { thinking: "is thinking", tool: "is using a tool" }
+
+// One line under the stream: who types, and which agents think.
+export default class extends Controller {
+  static values = { thread: String }
+
+  #people = new Map()
+  #agents = new Map()
+
+  connect() {
+    connection.addEventListener("typing", this.#typing)
+    connection.addEventListener("agent", this.#agent)
+  }
+
+  disconnect() {
+    connection.removeEventListener("typing", this.#typing)
+    connection.removeEventListener("agent", this.#agent)
+    for (const timer of this.#people.values()) clearTimeout(timer)
+  }
+
+  #typing = ({ detail: { thread_id, user_id } }) => {
+    if (thread_id !== this.threadValue || user_id === document.body.dataset.me) return
+    clearTimeout(this.#people.get(user_id))
+    this.#people.set(user_id, setTimeout(() => {
+      this.#people.delete(user_id)
+      this.#show()
+    }, LASTS_MS))
+    this.#show()
+  }
+
+  #agent = ({ detail: { agent, status, activity, tool } }) => {
+    if (status in DOES) this.#agents.set(agent, status === "tool" && (tool || activity) ? `is using ${tool || activity}` : DOES[status])
+    else this.#agents.delete(agent)
+    this.#show()
+  }
+
+  #show() {
+    const people = [...this.#people.keys()].map((id) => personName(id))
+    const typing = people.length > 2 ? "Several people are typing…" : people.length ? `${people.join(" and ")} ${people.length === 1 ? "is" : "are"} typing…` : ""
+    const agents = [...this.#agents].map(([key, does]) => `${agentName(key)} ${does}…`)
+    this.element.textContent = [typing, ...agents].filter(Boolean).join(" · ")
+  }
+}

@@ -1,0 +1,40 @@
+// Requests to the server as JSON. A reply of any kind means the server was reached; only silence is Offline.
+export class Offline extends Error {}
+
+export const reach = new EventTarget()
+
+const PATIENCE_MS = 15_000
+
+export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? ""
+
+export async function request(method, url, { body, signal } = {}) {
+  const headers = { Accept: "application/json" }
+  if (method !== "GET") headers["X-CSRF-Token"] = csrfToken()
+  if (body !== undefined) headers["Content-Type"] = "application/json"
+  let response
+  try {
+    response = await fetch(url, { method, headers, signal: signal ?? AbortSignal.timeout(PATIENCE_MS), body: body === undefined ? undefined : JSON.stringify(body) })
+  } catch (error) {
+    if (error.name === "AbortError") throw error
+    reach.dispatchEvent(new Event("lost"))
+    throw new Offline(url)
+  }
+  reach.dispatchEvent(new CustomEvent("reached", { detail: { status: response.status } }))
+  return { ok: response.ok, status: response.status, retryAfter: Number(response.headers.get("Retry-After")) || 0, data: await json(response) }
+}
+
+async function json(response) {
+  if (!response.headers.get("Content-Type")?.includes("json")) return {}
+  try {
+    return await response.json()
+  } catch {
+    return {}
+  }
+}
+
+// One sentence for people: what the server said about the fields, else its message.
+export function reason({ status, data }) {
+  const fields = Object.values(data.error?.fields ?? {}).flat()
+  if (fields.length) return fields.join(", ")
+  return data.error?.message ?? `The server answered ${status}`
+}

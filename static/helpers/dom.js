@@ -1,0 +1,37 @@
+// Small things about elements that several controllers need.
+import { morphElements } from "@hotwired/turbo"
+
+export function parse(html) {
+  const template = document.createElement("template")
+  template.innerHTML = html
+  return template.content.firstElementChild
+}
+
+// Turns `current` into `fresh` and keeps what only the browser knows: what is open, what has focus, what stands inside.
+export function morph(current, fresh) {
+  for (const open of current.querySelectorAll("[id] > details[open]")) {
+    fresh.querySelector(`#${CSS.escape(open.parentElement.id)} > details`)?.setAttribute("open", "")
+  }
+  morphElements(current, fresh)
+}
+
+export function debounce(action, wait) {
+  let timer
+  const later = (...args) => {
+    clearTimeout(timer)
+    timer = setTimeout(() => action(...args), wait)
+  }
+  later.cancel = () => clearTimeout(timer)
+  return later
+}
+
+export const typingIn = (target) => target instanceof Element && target.closest("input, textarea, select, [contenteditable]")
+
+export const somethingOpen = () => document.querySelector(":popover-open:not(#nav), dialog[open]")
+
+export async function copyText(text) {
+  await navigator.clipboard.writeText(text)
+  toast("Copied")
+}
+
+export const toast = (words) => window.dispatchEvent(new CustomEvent("toast:show", { detail: { words } }))

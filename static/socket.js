@@ -1,0 +1,229 @@
+// The one connection: streams over a websocket, and over HTTP while there is none.
+// A page follows streams from the seq of its own snapshot; changes are applied once and in order, and gaps are closed.
+import { io } from "socket.io-client"
+import { Offline, reach, request } from "./helpers/api.js"
+
+const FALLBACK_AFTER_MS = 3000
+const LOST_AFTER_MS = 3000
+const ACK_MS = 8000
+const LONG_POLL_S = 25
+const WITHDRAWN = new Set(["forbidden", "not_found", "unauthorized"])
+const EPHEMERAL = ["delta", "typing", "presence", "agent"]
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+const jitter = (ms) => ms * (0.5 + Math.random())
+
+class Connection extends EventTarget {
+  lastEvent = null
+  reached = true
+  #streams = new Map()
+  #socket
+  #fallback
+  #lost
+  #byeMs = 0
+
+  constructor() {
+    super()
+    this.#socket = io({
+      path: "/socket.io", transports: ["websocket"], autoConnect: false, timeout: ACK_MS,
+      reconnectionDelay: 500, reconnectionDelayMax: 10_000, randomizationFactor: 0.5, auth: (give) => this.#ticket(give),
+    })
+    this.#socket.on("connect", () => this.#connected())
+    this.#socket.on("disconnect", (why) => this.#disconnected(why))
+    this.#socket.on("connect_error", () => this.#refused())
+    this.#socket.on("changes", (packet) => this.#received(packet))
+    this.#socket.on("server_bye", ({ retry_ms }) => { this.#byeMs = retry_ms })
+    for (const name of EPHEMERAL) this.#socket.on(name, (detail) => this.#tell(name, detail))
+    reach.addEventListener("reached", ({ detail }) => this.#heard(detail.status))
+    reach.addEventListener("lost", () => this.#silent())
+  }
+
+  get transport() {
+    if (this.#socket.connected) return "websocket"
+    return this.#polling ? "poll" : "none"
+  }
+
+  // What this page follows: [{name, seq}]. Positions of an earlier page say nothing about this one.
+  follow(streams) {
+    const dropped = [...this.#streams.keys()].some((name) => name.startsWith("project:") && !streams.some((one) => one.name === name))
+    for (const stream of this.#streams.values()) stream.end()
+    this.#streams = new Map(streams.map(({ name, seq }) => [name, new Stream(name, seq)]))
+    if (!streams.length) return this.#socket.disconnect()
+    if (dropped) this.#socket.disconnect()
+    if (this.#socket.connected) this.#subscribeAll()
+    else {
+      this.#socket.connect()
+      this.#fallbackSoon()
+    }
+  }
+
+  emit(event, data) {
+    if (this.#socket.connected) this.#socket.volatile.emit(event, data)
+  }
+
+  async #ticket(give) {
+    try {
+      const { ok, data } = await request("POST", "/api/socket/ticket")
+      if (ok) return give({ ticket: data.ticket })
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error
+    }
+    this.#socket.io.engine?.close()
+  }
+
+  #connected() {
+    clearTimeout(this.#fallback)
+    for (const stream of this.#streams.values()) stream.stopPolling()
+    this.#heard()
+    this.#subscribeAll()
+  }
+
+  #disconnected(why) {
+    this.#tell("state")
+    this.#fallbackSoon()
+    if (why === "io server disconnect") setTimeout(() => this.#streams.size && this.#socket.connect(), jitter(this.#byeMs || 1000))
+    this.#byeMs = 0
+  }
+
+  #refused() {
+    if (!this.#socket.active) setTimeout(() => this.#streams.size && this.#socket.connect(), jitter(2000))
+    this.#tell("state")
+  }
+
+  #subscribeAll() {
+    this.#tell("state")
+    for (const stream of this.#streams.values()) this.#subscribe(stream)
+  }
+
+  // Asks for what was missed until there is no more; one question at a time for each stream.
+  async #subscribe(stream) {
+    if (stream.asking) {
+      stream.askAgain = true
+      return
+    }
+    stream.asking = true
+    let more = true
+    while (more && this.#socket.connected && !stream.ended) {
+      stream.askAgain = false
+      let answer
+      try {
+        answer = await this.#socket.timeout(ACK_MS).emitWithAck("subscribe", { stream: stream.name, since: stream.seq })
+      } catch {
+        await sleep(jitter(1000))
+        continue
+      }
+      if (!answer.ok && WITHDRAWN.has(answer.error?.code)) {
+        this.#tell("refused", { stream: stream.name })
+        break
+      }
+      if (!answer.ok) {
+        await sleep(jitter(2000))
+        continue
+      }
+      more = this.#caughtUp(stream, answer) && (answer.more || stream.askAgain)
+    }
+    stream.asking = false
+  }
+
+  #caughtUp(stream, answer) {
+    if (stream.ended) return false
+    if (answer.reset) {
+      this.#tell("reset", { stream: stream.name })
+      return false
+    }
+    this.#apply(stream, answer.items ?? [], answer.seq)
+    if (answer.live) this.#tell("live", { stream: stream.name, items: answer.live })
+    return true
+  }
+
+  #received({ stream: name, from, to, items }) {
+    this.#heard()
+    const stream = this.#streams.get(name)
+    if (!stream) return
+    if (from > stream.seq) this.#subscribe(stream)
+    else this.#apply(stream, items, to)
+  }
+
+  #apply(stream, items, seq) {
+    const fresh = items.filter((item) => item.seq > stream.seq)
+    stream.seq = Math.max(stream.seq, seq)
+    if (!fresh.length) return
+    this.lastEvent = new Date()
+    this.#tell("changes", { stream: stream.name, items: fresh })
+  }
+
+  #fallbackSoon() {
+    clearTimeout(this.#fallback)
+    this.#fallback = setTimeout(() => {
+      for (const stream of this.#streams.values()) this.#poll(stream)
+    }, FALLBACK_AFTER_MS)
+  }
+
+  async #poll(stream) {
+    if (stream.polling) return
+    const polling = stream.startPolling()
+    for (let failures = 0; !polling.signal.aborted;) {
+      try {
+        const address = `/api/streams/${encodeURIComponent(stream.name)}?since=${stream.seq}&wait=${LONG_POLL_S}`
+        const { ok, data } = await request("GET", address, { signal: polling.signal })
+        if (ok && !this.#caughtUp(stream, data)) break
+        failures = ok ? 0 : failures + 1
+      } catch (error) {
+        if (error.name === "AbortError") break
+        failures++
+      }
+      if (failures) await sleep(jitter(Math.min(10_000, 500 * 2 ** failures)))
+    }
+    if (stream.polling === polling) stream.stopPolling()
+  }
+
+  get #polling() { return [...this.#streams.values()].some(({ polling }) => polling) }
+
+  #heard(status = 200) {
+    clearTimeout(this.#lost)
+    this.#lost = null
+    if (status === 401) this.#tell("signedout")
+    if (!this.reached) {
+      this.reached = true
+      if (!this.#socket.connected && this.#streams.size) this.#socket.disconnect().connect()
+    }
+    this.#tell("state")
+  }
+
+  // Silence counts as Offline only when it lasts: one lost request is not an outage.
+  #silent() {
+    if (this.#lost || !this.reached) return
+    this.#lost = setTimeout(() => {
+      this.reached = false
+      this.#tell("state")
+    }, LOST_AFTER_MS)
+  }
+
+  #tell(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })) }
+}
+
+class Stream {
+  asking = false
+  askAgain = false
+  ended = false
+  polling = null
+
+  constructor(name, seq) {
+    this.name = name
+    this.seq = seq
+  }
+
+  startPolling() { return (this.polling = new AbortController()) }
+
+  stopPolling() {
+    this.polling?.abort()
+    this.polling = null
+  }
+
+  end() {
+    this.ended = true
+    this.stopPolling()
+  }
+}
+
+export const connection = new Connection()
