@@ -50,7 +50,7 @@ class UserSession(Row, Model):
         )
 
     @classmethod
-    def living(cls, now: datetime) -> tuple:  # type: ignore[type-arg]
+    def living(cls, now: datetime) -> tuple:
         """The conditions under which a session counts."""
         return cls.revoked_at.is_(None), cls.seen_at > now - IDLE, cls.created_at > now - LONGEST
 

@@ -6,7 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm.attributes import set_committed_value
 
 from models.base import Model, Row, changed_rows, db, utcnow
 from models.errors import Conflict
@@ -46,6 +48,7 @@ class Thread(Row, Model):
             .returning(Thread.last_seq)
             .execution_options(synchronize_session=False, touched=True)
         )
+        set_committed_value(self, "last_seq", taken)
         return int(taken or 0)
 
     def person_spoke(self) -> None:
@@ -92,10 +95,7 @@ class Thread(Row, Model):
         from models.message import Message
 
         seq = max(0, min(seq, self.last_seq))
-        mark = ThreadRead.of(self, user)
-        if mark is None:
-            mark = ThreadRead(project_id=self.project_id, thread_id=self.id, user_id=user.id, read_seq=0)
-            db.session.add(mark)
+        mark = ThreadRead.own(self, user)
         if seq > mark.read_seq:
             before, mark.read_seq = mark.read_seq, seq
             db.session.flush()
@@ -115,3 +115,18 @@ class ThreadRead(Row, Model):
     @classmethod
     def of(cls, thread: Thread, user: User) -> ThreadRead | None:
         return db.session.scalar(select(cls).where(cls.thread_id == thread.id, cls.user_id == user.id))
+
+    @classmethod
+    def own(cls, thread: Thread, user: User) -> ThreadRead:
+        """The mark to move, locked: two tabs of one person wait for each other."""
+        mine = select(cls).where(cls.thread_id == thread.id, cls.user_id == user.id).with_for_update()
+        mark = db.session.scalar(mine)
+        if mark is not None:
+            return mark
+        mark = cls(project_id=thread.project_id, thread_id=thread.id, user_id=user.id, read_seq=0)
+        try:
+            with db.session.begin_nested():
+                db.session.add(mark)
+        except IntegrityError:
+            return db.session.scalars(mine).one()
+        return mark

@@ -1,0 +1,168 @@
+"""Who is addressed by what, and what a repeat gives."""
+
+import pytest
+from flask_sqlalchemy import SQLAlchemy
+
+from models import Delivery, Draft, Message
+from models.errors import Conflict, Invalid
+from models.posting import post, post_all
+from models.thread import BREAKER_TURNS
+from tests.models.conftest import Room
+
+
+def targets(message: Message) -> list[str]:
+    return sorted(delivery.target_agent_key for delivery in message.deliveries)
+
+
+@pytest.mark.parametrize(
+    ("text", "agents"),
+    [
+        ("@trunks hello", ["trunks"]),
+        ("@trunks and @bulma, hello", ["bulma", "trunks"]),
+        ("@all hello", ["bulma", "krillin", "trunks"]),
+        ("hello", ["trunks"]),
+        ("@ghost hello", ["trunks"]),
+        ("@jonas hello", []),
+        ("@jonas and @bulma hello", ["bulma"]),
+        ("write to bulma@example.org", ["trunks"]),
+        ("`@bulma` is how you mention her", ["trunks"]),
+        ("```\n@bulma\n```", ["trunks"]),
+        ("@Bulma in capitals is nobody", ["trunks"]),
+        ("@trunks @trunks @trunks", ["trunks"]),
+    ],
+)
+def test_mentions_decide_whom_a_message_addresses(room: Room, text: str, agents: list[str]) -> None:
+    assert targets(room.say(text)) == agents
+
+
+def test_without_a_default_agent_nobody_is_addressed(room: Room) -> None:
+    room.project.default_agent_key = None
+
+    assert targets(room.say("hello")) == []
+
+
+def test_an_answer_to_an_agents_message_goes_to_that_agent(room: Room) -> None:
+    [delivery] = room.say("@bulma hello").deliveries
+    delivery.take()
+    delivery.finish(delivery.lease_token or "", "hi", {})
+
+    assert targets(room.say("thanks", reply_to=delivery.reply_id)) == ["bulma"]
+
+
+def test_an_answer_to_a_persons_message_addresses_no_agent(room: Room) -> None:
+    said = room.say("@jonas lunch?")
+
+    assert targets(room.say("yes", by=room.jonas, reply_to=said.id)) == []
+
+
+def test_the_same_client_id_again_answers_with_the_first_message(room: Room, db: SQLAlchemy) -> None:
+    first = room.say("once", client_id="a")
+    db.session.commit()
+
+    assert room.say("once", client_id="a").id == first.id
+    assert room.thread.last_seq == 1
+
+
+def test_the_same_client_id_with_another_text_is_refused(room: Room) -> None:
+    room.say("once", client_id="a")
+
+    with pytest.raises(Conflict) as refused:
+        room.say("twice", client_id="a")
+
+    assert "client_id" in refused.value.fields
+
+
+def test_two_people_may_use_the_same_client_id(room: Room) -> None:
+    assert room.say("mine", client_id="a").id != room.say("mine", client_id="a", by=room.jonas).id
+
+
+def test_a_batch_numbers_without_holes_whatever_is_refused_in_it(room: Room, db: SQLAlchemy) -> None:
+    room.say("before", client_id="used")
+    drafts = [
+        Draft.of(room.mara.id, "one", "b1"),
+        Draft.of(room.mara.id, "another text", "used"),
+        Draft.of(room.jonas.id, "two", "b2"),
+        Draft.of(room.jonas.id, "two", "b2"),
+    ]
+
+    results = post_all(room.thread, drafts)
+    db.session.commit()
+
+    assert isinstance(results[1], Conflict)
+    assert results[2] is results[3]
+    assert [message.seq for message in Message.page(room.thread.id)] == [1, 2, 3]
+
+
+def test_a_quote_must_be_of_the_same_thread(room: Room, db: SQLAlchemy) -> None:
+    from models import Project
+
+    elsewhere = Project.create("other", "Other").room
+    foreign = post(elsewhere, Draft.of(room.mara.id, "there", "x"))
+
+    with pytest.raises(Invalid) as refused:
+        room.say("here", reply_to=foreign.id)
+
+    assert "reply_to" in refused.value.fields
+
+
+class TestBreaker:
+    def answered(self, room: Room, delivery: Delivery, text: str) -> Message:
+        from models import db
+
+        assert delivery.take()
+        assert delivery.finish(delivery.lease_token or "", text, {"output": 10})
+        return db.session.get_one(Message, delivery.reply_id)
+
+    def exchange(self, room: Room) -> Message:
+        """Let two agents call each other until one of them is held back."""
+        message = room.say("@trunks ask @bulma about it")
+        [delivery] = [d for d in message.deliveries if d.target_agent_key == "trunks"]
+        for _ in range(BREAKER_TURNS + 2):
+            other = "bulma" if delivery.target_agent_key == "trunks" else "trunks"
+            message = self.answered(room, delivery, f"@{other} and what do you think?")
+            if message.meta.get("held"):
+                return message
+            [delivery] = message.deliveries
+        pytest.fail("nothing stopped the agents")
+
+    def test_agents_that_keep_answering_each_other_are_stopped(self, room: Room) -> None:
+        held = self.exchange(room)
+
+        assert held.deliveries == []
+        assert room.thread.paused_at is not None
+        assert Message.page(room.thread.id)[-1].author == "system"
+
+    def test_continue_delivers_what_was_held(self, room: Room) -> None:
+        held = self.exchange(room)
+
+        assert len(room.thread.resume()) == 1
+
+        assert room.thread.paused_at is None
+        assert len(held.deliveries) == 1
+
+    def test_stop_drops_what_was_held(self, room: Room) -> None:
+        held = self.exchange(room)
+
+        room.thread.halt()
+
+        assert held.deliveries == []
+        assert room.thread.paused_at is None
+        with pytest.raises(Conflict):
+            room.thread.resume()
+
+    def test_a_persons_word_lifts_it(self, room: Room) -> None:
+        self.exchange(room)
+
+        room.say("enough, thanks")
+
+        assert room.thread.paused_at is None
+        assert room.thread.agent_turns == 0
+
+
+def test_an_agents_message_goes_only_to_whom_it_mentions(room: Room, db: SQLAlchemy) -> None:
+    [delivery] = room.say("@trunks hello").deliveries
+    delivery.take()
+
+    delivery.finish(delivery.lease_token or "", "all fine, I am @trunks", {})
+
+    assert db.session.get_one(Message, delivery.reply_id).deliveries == []
