@@ -35,22 +35,39 @@ TYPES = ("text", "task_proposal", "action_proposal", "system")
 
 @dataclass(frozen=True)
 class Draft:
-    """What a person wants to post, already checked and rendered, so that the transaction is short."""
+    """What somebody wants to post, already checked and rendered, so that the transaction is short."""
 
-    user_id: UUID
+    user_id: UUID | None
     content: str
     rendered: Rendered
     client_id: str
     reply_to: UUID | None = None
+    agent_key: str | None = None
+    """The agent who posts with its token; then there is no user_id."""
+    deliver_to: str | None = None
+    """The one agent it goes to, whatever it mentions."""
     id: UUID = field(default_factory=new_id)
     created_at: datetime = field(default_factory=utcnow)
 
     @classmethod
-    def of(cls, user_id: UUID, content: object, client_id: object, reply_to: UUID | None = None) -> Draft:
+    def of(
+        cls,
+        user_id: UUID | None,
+        content: object,
+        client_id: object,
+        reply_to: UUID | None = None,
+        agent_key: str | None = None,
+        deliver_to: str | None = None,
+    ) -> Draft:
         """Check and render; Invalid names the field."""
         text = clean(content, "content", longest=LONGEST)
         key = clean(client_id, "client_id", longest=64)
-        return cls(user_id, text, render(text), key, reply_to)
+        return cls(user_id, text, render(text), key, reply_to, agent_key, deliver_to)
+
+    @property
+    def key(self) -> tuple[UUID | None, str | None, str | None]:
+        """What is used once only: the author and his client_id."""
+        return self.user_id, self.agent_key, self.client_id
 
 
 class Message(Row, Model):
@@ -58,6 +75,7 @@ class Message(Row, Model):
     __table_args__ = (
         UniqueConstraint("thread_id", "seq"),
         UniqueConstraint("user_id", "client_id"),
+        UniqueConstraint("project_id", "author_key", "client_id"),
         CheckConstraint("author_kind in ('person', 'agent', 'system')", name="author_kind"),
         CheckConstraint("status in ('sent', 'delivered', 'read', 'failed')", name="status"),
         CheckConstraint(
@@ -168,12 +186,12 @@ class Message(Row, Model):
         )
         return set(self.addressed) <= {str(user_id) for user_id in db.session.scalars(readers)}
 
-    def edit(self, by: User, content: object) -> None:
-        """Change the text of one's own message; who was addressed stays as it was."""
+    def edit(self, by: User, content: object, rendered: Rendered | None = None) -> None:
+        """Change the text of one's own message, rendered before or now; who was addressed stays as it was."""
         self._must_be_own(by)
         text = clean(content, "content", longest=LONGEST)
         if text != self.content:
-            self.content, self.content_html = text, render(text).html
+            self.content, self.content_html = text, (rendered or render(text)).html
             self.edited_at = utcnow()
             self._touch_quoters()
 
@@ -200,6 +218,7 @@ class Message(Row, Model):
         """Add a reaction; a second time changes nothing."""
         if emoji not in EMOJI:
             raise invalid("emoji", f"must be one of {' '.join(EMOJI)}")
+        self._lock()
         if self.deleted_at is not None:
             raise Conflict("this message was deleted", row=self)
         if self._reaction(by, emoji) is None:
@@ -209,6 +228,7 @@ class Message(Row, Model):
             self._reactions_changed()
 
     def unreact(self, by: User, emoji: str) -> None:
+        self._lock()
         if (reaction := self._reaction(by, emoji)) is not None:
             db.session.delete(reaction)
             self._reactions_changed()
@@ -216,6 +236,10 @@ class Message(Row, Model):
     def _reaction(self, by: User, emoji: str) -> Reaction | None:
         mine = (Reaction.message_id == self.id, Reaction.user_id == by.id, Reaction.emoji == emoji)
         return db.session.scalar(select(Reaction).where(*mine))
+
+    def _lock(self) -> None:
+        """Two clicks at once wait for each other, and the second sees what the first did."""
+        db.session.refresh(self, ["status", "deleted_at"], with_for_update=True)
 
     def _reactions_changed(self) -> None:
         db.session.flush()
@@ -234,10 +258,32 @@ class Message(Row, Model):
             return f"person:{self.user_id}"
         return f"agent:{self.author_key}" if self.author_kind == "agent" else "system"
 
+    @property
+    def key(self) -> tuple[UUID | None, str | None, str | None]:
+        """As Draft.key."""
+        return self.user_id, self.author_key, self.client_id
+
     def same_as(self, draft: Draft, thread: Thread) -> bool:
-        """Whether a repeat of this client_id says the same; an edited one is compared by its place."""
-        same_text = self.content == draft.content or self.edited_at is not None or self.deleted_at is not None
-        return same_text and self.thread_id == thread.id and self.reply_to == draft.reply_to
+        """Whether a repeat of this client_id says the same in the same place."""
+        same_reply = draft.deliver_to is not None or self.reply_to == draft.reply_to
+        return self.thread_id == thread.id and same_reply and self.says(draft.content)
+
+    def says(self, content: str) -> bool:
+        """Whether this is its text; one that was edited or deleted is given the benefit of the doubt."""
+        return self.content == content or self.edited_at is not None or self.deleted_at is not None
+
+    def deliver_to(self, agent_key: str) -> Delivery:
+        """The delivery to this agent, made unless there is one; Conflict when there is nothing to deliver."""
+        self._lock()
+        mine = (Delivery.message_id == self.id, Delivery.target_agent_key == agent_key)
+        if (delivery := db.session.scalar(select(Delivery).where(*mine))) is not None:
+            return delivery
+        if self.deleted_at is not None or self.message_type == "system":
+            raise Conflict("this message cannot be delivered", row=self)
+        [delivery] = Delivery.address(self, [agent_key])
+        db.session.flush()
+        self.follow_deliveries()
+        return delivery
 
 
 class Reaction(Row, Model):

@@ -29,39 +29,78 @@ def post(thread: Thread, draft: Draft) -> Message:
 
 def post_all(thread: Thread, drafts: Sequence[Draft]) -> list[Message | DomainError]:
     """Post drafts of any authors in one transaction, in order; a repeat gives the first message again."""
-    earlier = _posted_before(drafts)
+    earlier = _posted_before(thread, drafts)
     quoted = _quoted(thread, drafts)
     audience = Audience(thread.project_id)
     results: list[Message | DomainError] = []
     fresh: list[tuple[Message, Draft]] = []
     for draft in drafts:
-        before = earlier.get((draft.user_id, draft.client_id))
+        before = earlier.get(draft.key)
         if before is not None:
-            results.append(before if before.same_as(draft, thread) else _other_content())
-        elif draft.reply_to is not None and draft.reply_to not in quoted:
-            results.append(Invalid("no such message here", fields={"reply_to": ["is not in this thread"]}))
+            results.append(_repeated(before, draft, thread))
+        elif (refusal := _refusal(draft, quoted, audience)) is not None:
+            results.append(refusal)
         else:
-            message = _message_of(thread, draft)
-            earlier[(draft.user_id, draft.client_id)] = message
+            message = earlier[draft.key] = _message_of(thread, draft)
             fresh.append((message, draft))
             results.append(message)
     if fresh:
         _number(thread, [message for message, _ in fresh])
-        thread.person_spoke()
+        if any(draft.user_id for _, draft in fresh):
+            thread.person_spoke()
         db.session.add_all(message for message, _ in fresh)
         for message, draft in fresh:
-            answer_to = quoted.get(draft.reply_to) if draft.reply_to else None
-            people, agents = audience.of(draft.rendered.mentions, answer_to)
-            message.addressed = people or None
-            message.target_agent_key = agents[0] if len(agents) == 1 else None
-            Delivery.address(message, agents)
+            _address(thread, message, draft, quoted, audience)
+        db.session.flush()
     return results
 
 
-def _posted_before(drafts: Sequence[Draft]) -> dict[tuple[UUID | None, str | None], Message]:
-    keys = {(draft.user_id, draft.client_id) for draft in drafts}
-    rows = db.session.scalars(select(Message).where(tuple_(Message.user_id, Message.client_id).in_(keys)))
-    return {(row.user_id, row.client_id): row for row in rows}
+def _address(
+    thread: Thread, message: Message, draft: Draft, quoted: dict[UUID, Message], audience: Audience
+) -> None:
+    if draft.agent_key is not None:
+        _call_others(thread, message, draft.rendered.mentions, tokens=0)
+        return
+    answer_to = quoted.get(draft.reply_to) if draft.reply_to else None
+    people, agents = audience.of(draft.rendered.mentions, answer_to)
+    if draft.deliver_to is not None:
+        agents = [draft.deliver_to]
+    message.addressed = people or None
+    message.target_agent_key = agents[0] if len(agents) == 1 else None
+    Delivery.address(message, agents)
+
+
+def _repeated(before: Message, draft: Draft, thread: Thread) -> Message | DomainError:
+    if not before.same_as(draft, thread):
+        why = "was used for another message"
+        return Conflict(f"this client_id {why}", fields={"client_id": [why]})
+    if draft.deliver_to is not None:
+        before.deliver_to(draft.deliver_to)
+    return before
+
+
+def _refusal(draft: Draft, quoted: dict[UUID, Message], audience: Audience) -> DomainError | None:
+    if draft.reply_to is not None and draft.reply_to not in quoted:
+        return Invalid("no such message here", fields={"reply_to": ["is not in this thread"]})
+    if draft.deliver_to is not None and draft.deliver_to not in audience.agents:
+        return no_such_agent()
+    return None
+
+
+def no_such_agent() -> Invalid:
+    return Invalid("no such agent here", fields={"target_agent_key": ["is no agent of this project"]})
+
+
+def _posted_before(
+    thread: Thread, drafts: Sequence[Draft]
+) -> dict[tuple[UUID | None, str | None, str | None], Message]:
+    people = {(draft.user_id, draft.client_id) for draft in drafts if draft.user_id}
+    agents = {(draft.agent_key, draft.client_id) for draft in drafts if draft.agent_key}
+    repeats: Any = tuple_(Message.user_id, Message.client_id).in_(people)
+    if agents:
+        theirs = tuple_(Message.author_key, Message.client_id).in_(agents)
+        repeats = repeats | (theirs & (Message.project_id == thread.project_id))
+    return {row.key: row for row in db.session.scalars(Message.for_display().where(repeats))}
 
 
 def _quoted(thread: Thread, drafts: Sequence[Draft]) -> dict[UUID, Message]:
@@ -72,18 +111,14 @@ def _quoted(thread: Thread, drafts: Sequence[Draft]) -> dict[UUID, Message]:
     return {row.id: row for row in rows}
 
 
-def _other_content() -> Conflict:
-    why = "was used for another message"
-    return Conflict(f"this client_id {why}", fields={"client_id": [why]})
-
-
 def _message_of(thread: Thread, draft: Draft) -> Message:
     return Message(
         id=draft.id,
         created_at=draft.created_at,
         project_id=thread.project_id,
         thread_id=thread.id,
-        author_kind="person",
+        author_kind="agent" if draft.agent_key else "person",
+        author_key=draft.agent_key,
         user_id=draft.user_id,
         content=draft.content,
         content_html=draft.rendered.html,
@@ -92,6 +127,9 @@ def _message_of(thread: Thread, draft: Draft) -> Message:
         status="sent",
         client_id=draft.client_id,
         reply_to=draft.reply_to,
+        # Given as empty, since a new message's own collections need no query.
+        reactions=[],
+        deliveries=[],
     )
 
 
