@@ -69,6 +69,7 @@ class Bench:
 
     used: list[Any] = field(default_factory=list)
     running: asyncio.Event | None = None
+    still_cancelling: int = 0
     settings: ProviderSettings = field(default_factory=lambda: ProviderSettings(api_key="key"))
     retry: Retry = field(default_factory=lambda: Retry(first=0.0))
 
@@ -114,6 +115,9 @@ class Bench:
             sink=sink,
             retry=self.retry,
         )
+        task = asyncio.current_task()
+        assert task
+        self.still_cancelling = task.cancelling()
         await provider.aclose()
         return Asked(outcome, sink, transport)
 

@@ -182,6 +182,15 @@ def test_cancelling_in_a_tool_keeps_the_text_before_it(bench):
     assert asked.outcome.usage["output"] == 7
 
 
+def test_after_a_cancel_the_same_task_can_record_the_outcome(bench):
+    async def some_text(bench, sink):
+        await sink.heard.wait()
+
+    bench.ask_and_cancel(Say("word " * 400, delay=0.01), when=some_text)
+
+    assert bench.still_cancelling == 0
+
+
 def test_cancelling_while_waiting_for_the_first_word(bench):
     async def asked_the_model(bench, sink):
         while not sink.told:

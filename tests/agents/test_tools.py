@@ -106,6 +106,14 @@ def test_a_search_gives_the_newest(team, use):
     assert texts(use("search_messages", query="word", count=2)) == ["word 10", "word 11"]
 
 
+def test_a_search_looks_only_so_far_back(team, use, monkeypatch):
+    monkeypatch.setattr("agents.tools.search_messages.REACH", 3)
+    for number in range(5):
+        team.say(f"word {number}")
+
+    assert texts(use("search_messages", query="word")) == ["word 2", "word 3", "word 4"]
+
+
 def test_what_was_deleted_is_not_found(team, use):
     team.say("a secret").delete(team.priya)
 
