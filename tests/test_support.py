@@ -1,0 +1,103 @@
+"""What the tests stand on: fresh databases, strict pages, certain ends."""
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from tests.support.databases import Database, PostgresqlDatabases
+from tests.support.pages import faults
+from tests.support.redis import RedisServer
+
+
+def rows(database: Database, sql: str) -> list[tuple[object, ...]]:
+    engine = create_engine(database.owner_url)
+    try:
+        with engine.begin() as connection:
+            result = connection.execute(text(sql))
+            return [tuple(row) for row in result] if result.returns_rows else []
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.databases("postgresql")
+def test_a_used_database_is_given_out_again_as_the_template_was(
+    postgresql_databases: PostgresqlDatabases,
+) -> None:
+    first = postgresql_databases.create()
+    epoch = rows(first, "SELECT * FROM authz_epoch")
+    assert epoch
+    rows(first, "UPDATE authz_epoch SET epoch = 7")
+    postgresql_databases.drop(first)
+
+    second = postgresql_databases.create()
+
+    assert second == first
+    assert rows(second, "SELECT * FROM authz_epoch") == epoch
+    postgresql_databases.drop(second)
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE TABLE extra (id integer)",
+        "DROP TRIGGER audit_log_no_update ON audit_log",
+        "REVOKE SELECT ON users FROM teamroom_app",
+        "ALTER TABLE users ADD COLUMN extra integer",
+    ],
+)
+def test_a_database_with_another_schema_is_thrown_away(
+    postgresql_databases: PostgresqlDatabases, change: str
+) -> None:
+    first = postgresql_databases.create()
+    rows(first, change)
+
+    postgresql_databases.drop(first)
+
+    assert postgresql_databases.create() != first
+
+
+def test_each_test_has_the_tables(database: Database) -> None:
+    engine = create_engine(database.url)
+    assert {"users", "project_chat_messages", "audit_log"} <= set(inspect(engine).get_table_names())
+    engine.dispose()
+
+
+@pytest.mark.databases("postgresql")
+def test_the_application_does_not_own_its_tables(database: Database) -> None:
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        connection.execute("SELECT * FROM users")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("ALTER TABLE users ADD extra integer")
+
+
+@pytest.mark.parametrize(
+    ("html", "fault"),
+    [
+        ("<div><p></div></p>", "</div> closes"),
+        ("<section>", "<section> is never closed"),
+        ('<b id="a"></b><i id="a"></i>', "the id 'a' occurs twice"),
+        ('<i class="a" class="b"></i>', "has an attribute twice"),
+        ("<script>run()</script>", "no nonce"),
+        ('<b style="color: red"></b>', "inline"),
+        ('<b onclick="run()"></b>', "inline"),
+        ('<img src="a.png">', "no alt text"),
+    ],
+)
+def test_a_bad_page_is_refused(html: str, fault: str) -> None:
+    assert fault in "\n".join(faults(html))
+
+
+def test_a_good_page_passes() -> None:
+    head = '<!doctype html><html><head><meta charset="utf-8"><script src="a.js"></script></head>'
+
+    assert faults(f'{head}<body><br><img alt=""><svg><use href="#a" /></svg></body></html>') == []
+
+
+def test_a_redis_of_a_test_can_be_hung_and_flushed(redis_server: RedisServer) -> None:
+    redis_server.pause()
+    redis_server.resume()
+    redis_server.flush()
+    redis_server.restart()
+
+    assert redis_server.alive
