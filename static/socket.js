@@ -36,6 +36,7 @@ class Connection extends EventTarget {
     for (const name of EPHEMERAL) this.#socket.on(name, (detail) => this.#tell(name, detail))
     reach.addEventListener("reached", ({ detail }) => this.#heard(detail.status))
     reach.addEventListener("lost", () => this.#silent())
+    window.addEventListener("online", () => this.#nudge())
   }
 
   get transport() {
@@ -62,13 +63,15 @@ class Connection extends EventTarget {
   }
 
   async #ticket(give) {
+    const engine = this.#socket.io.engine
     try {
       const { ok, data } = await request("POST", "/api/socket/ticket")
+      if (engine !== this.#socket.io.engine) return // a ticket that comes late must not open a later connection twice
       if (ok) return give({ ticket: data.ticket })
     } catch (error) {
       if (!(error instanceof Offline)) throw error
     }
-    this.#socket.io.engine?.close()
+    engine?.close()
   }
 
   #connected() {
@@ -88,6 +91,11 @@ class Connection extends EventTarget {
   #refused() {
     if (!this.#socket.active) setTimeout(() => this.#streams.size && this.#socket.connect(), jitter(2000))
     this.#tell("state")
+  }
+
+  // The network is back: do not wait for the next try.
+  #nudge() {
+    if (!this.#socket.connected && this.#streams.size) this.#socket.disconnect().connect()
   }
 
   #subscribeAll() {
@@ -183,10 +191,7 @@ class Connection extends EventTarget {
     clearTimeout(this.#lost)
     this.#lost = null
     if (status === 401) this.#tell("signedout")
-    if (!this.reached) {
-      this.reached = true
-      if (!this.#socket.connected && this.#streams.size) this.#socket.disconnect().connect()
-    }
+    this.reached = true
     this.#tell("state")
   }
 

@@ -79,8 +79,6 @@ export default class extends Controller {
 
   insert({ params }) { this.#write(params.insert) }
 
-  insertText({ detail: { text } }) { this.#write(text) }
-
   reply({ detail: { id, author, text, seq } }) {
     this.#replyTo = { id, author, text, seq }
     this.#showReply()

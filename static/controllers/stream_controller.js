@@ -67,8 +67,6 @@ export default class extends Controller {
     this.#jump(Number(event.currentTarget.dataset.seq))
   }
 
-  jumpTo({ detail: { seq } }) { this.#jump(seq) }
-
   async latest() {
     if (this.afterValue && !(await this.#replace({ before: Number.MAX_SAFE_INTEGER }))) return
     this.#toEnd()

@@ -12,7 +12,7 @@ export default class extends Controller {
     provide(Promise.resolve({ matched: rows.length > 0, fragment: this.#list(key, rows) }))
   }
 
-  take({ detail }) { detail.value = `${detail.item.dataset.value} ` }
+  take({ detail }) { detail.value = detail.item.dataset.value }
 
   #names(text) {
     const wanted = text.toLowerCase()
