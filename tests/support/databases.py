@@ -94,10 +94,13 @@ class SqliteDatabases:
 
 
 class PostgresqlDatabases:
-    """A private cluster whose tables belong to a role that the application does not have."""
+    """A private cluster whose tables belong to a role that the application does not have.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Only a `durable` one flushes what it commits; tests are faster without, benchmarks need it.
+    """
+
+    def __init__(self, folder: Path, durable: bool = False) -> None:
+        self._folder, self._durable = folder, durable
         self._numbers = itertools.count(1)
         programs_folder = programs.postgresql()
         assert programs_folder, "no PostgreSQL; run `make test` once, which installs it"
@@ -160,13 +163,12 @@ class PostgresqlDatabases:
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self._folder),
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "full_page_writes": "off",
-            "autovacuum": "off",
             "max_connections": "200",
             "shared_buffers": "64MB",
         }
+        if not self._durable:
+            unsafe = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum")
+            settings |= dict.fromkeys(unsafe, "off")
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command = [str(self._programs / "postgres"), "-D", str(self._data), *words]
         server = Process("postgresql", [*self._prefix(), *command], {"LC_ALL": "C"}, self._folder)
