@@ -1,0 +1,363 @@
+"""What is published: for each table its streams, what is said of a row, and how it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from flask import render_template
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload, lazyload
+
+from models import (
+    Agent,
+    AgentStatus,
+    ApiToken,
+    AuditEntry,
+    Delivery,
+    ExecutorRequest,
+    Invite,
+    Membership,
+    Message,
+    Project,
+    ProjectSetting,
+    Reaction,
+    Thread,
+    ThreadRead,
+    User,
+    UserSession,
+    db,
+    labs,
+)
+
+QUIET = frozenset(
+    {
+        "lease_token",
+        "lease_until",
+        "aging_since",
+        "progress_at",
+        "heartbeat_at",
+        "partial",
+        "seen_at",
+        "last_seen_at",
+        "last_used_at",
+    }
+)
+"""Columns whose change alone is not published: they move often, and no page shows them live."""
+
+PRIVATE = frozenset(
+    {
+        "streams",
+        "changes",
+        "authz_epoch",
+        "audit_head",
+        "workers",
+        "login_attempts",
+        "idempotency_keys",
+    }
+)
+"""Tables that no stream carries; health is polled."""
+
+
+def _nothing(row: Any) -> Iterable[Any]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One published table. A row's streams never change: the columns that decide them are never updated."""
+
+    model: type[Any]
+    streams: Callable[[Any], list[str]]
+    says: tuple[str, ...]
+    """Attributes that the stream and the API say, besides the id; never a secret or its hash."""
+    more: Callable[[Any], dict[str, Any]] = lambda row: {}
+    """What is said beyond the attributes, ready for JSON."""
+    query: Callable[[], Any] | None = None
+    """The query of rows with all that `row` and the partial need; without it, the plain rows."""
+    partial: str | None = None
+    variable: str = ""
+    shown: Callable[[Any], Any] = lambda row: row
+    """What the partial shows, when it is not the row itself."""
+    also: Callable[[Any], Iterable[Any]] = _nothing
+    """Rows of other tables that say something of this one, and so change with it."""
+    quiet: frozenset[str] = QUIET
+
+    @property
+    def table(self) -> str:
+        return str(self.model.__tablename__)
+
+    def row(self, row: Any) -> dict[str, Any]:
+        """What the stream and the API say of it, ready for JSON."""
+        said = {name: plain(getattr(row, name)) for name in self.says}
+        return {"id": str(row.id), **said, **self.more(row)}
+
+    def load(self, ids: Sequence[UUID]) -> list[Any]:
+        """Those of the rows that exist, with all that `row` and the partial need."""
+        rows: Any = self.query() if self.query else select(self.model)
+        return list(db.session.scalars(rows.where(self.model.id.in_(ids))))
+
+    def html(self, row: Any) -> str | None:
+        """The partial of a loaded row; None for a table that has none."""
+        if self.partial is None:
+            return None
+        return render_template(self.partial, **{self.variable: self.shown(row)})
+
+
+def plain(value: Any) -> Any:
+    """A column's value as JSON knows it: ids as text, times as ISO in UTC."""
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    return value
+
+
+_THREADS_REMEMBERED = 10_000
+_stream_of: dict[UUID, str] = {}
+
+
+def _thread_stream(thread_id: UUID) -> str:
+    """The one stream of a thread and all in it: a room is its project's, a DM its owner's alone."""
+    name = _stream_of.get(thread_id)
+    if name is None:
+        if len(_stream_of) >= _THREADS_REMEMBERED:
+            _stream_of.clear()
+        [name] = _of_thread(db.session.get_one(Thread, thread_id))
+        _stream_of[thread_id] = name
+    return name
+
+
+def _of_thread(thread: Thread) -> list[str]:
+    if thread.owner_user_id is not None:
+        return [f"user:{thread.owner_user_id}"]
+    return [f"project:{thread.project_id}"]
+
+
+def _in_thread(row: Message | Delivery) -> list[str]:
+    return [_thread_stream(row.thread_id)]
+
+
+def _of_message(row: Reaction) -> list[str]:
+    return _in_thread(db.session.get_one(Message, row.message_id))
+
+
+def _project(row: Any) -> list[str]:
+    return [f"project:{row.project_id}"]
+
+
+def _admin(row: Any) -> list[str]:
+    return [f"admin:{row.project_id}"] if row.project_id is not None else []
+
+
+def _user(row: Any) -> list[str]:
+    return [f"user:{row.user_id}"]
+
+
+def _setting(row: ProjectSetting) -> list[str]:
+    return _project(row) if row.key == labs.SETTING else _admin(row)
+
+
+def _memberships(user: User) -> list[Membership]:
+    return list(db.session.scalars(select(Membership).where(Membership.user_id == user.id)))
+
+
+def _roster() -> Any:
+    return select(Membership).options(joinedload(Membership.user))
+
+
+def _person(membership: Membership) -> dict[str, Any]:
+    user = membership.user
+    return {
+        "name": user.name,
+        "handle": user.handle,
+        "initials": user.initials,
+        "active": user.active,
+    }
+
+
+def _status_with_agent() -> Any:
+    whole = joinedload(AgentStatus.agent).joinedload(Agent.state).options(lazyload("*"))
+    return select(AgentStatus).options(whole)
+
+
+_ALL = (
+    Published(
+        model=Message,
+        streams=_in_thread,
+        says=(
+            "project_id",
+            "thread_id",
+            "seq",
+            "author_kind",
+            "author_key",
+            "user_id",
+            "content",
+            "message_type",
+            "status",
+            "target_agent_key",
+            "client_id",
+            "reply_to",
+            "addressed",
+            "created_at",
+            "edited_at",
+            "deleted_at",
+        ),
+        more=lambda message: {"metadata": message.meta},
+        query=Message.for_display,
+        partial="messages/_message.html",
+        variable="message",
+    ),
+    Published(
+        model=Reaction,
+        streams=_of_message,
+        says=("message_id", "user_id", "emoji", "created_at"),
+    ),
+    Published(
+        model=Delivery,
+        streams=_in_thread,
+        says=(
+            "project_id",
+            "thread_id",
+            "message_id",
+            "target_agent_key",
+            "status",
+            "attempts",
+            "desired_status",
+            "reply_id",
+            "usage",
+            "result",
+            "created_at",
+            "picked_up_at",
+            "completed_at",
+        ),
+    ),
+    Published(
+        model=Thread,
+        streams=_of_thread,
+        says=("project_id", "title", "kind", "owner_user_id", "last_seq", "paused_at", "created_at"),
+        quiet=QUIET | {"last_seq", "agent_turns", "agent_tokens"},
+    ),
+    Published(model=ThreadRead, streams=_user, says=("project_id", "thread_id", "user_id", "read_seq")),
+    Published(
+        model=Agent,
+        streams=_project,
+        says=(
+            "project_id",
+            "key",
+            "name",
+            "title",
+            "tone",
+            "model",
+            "tools",
+            "skills",
+            "runtime",
+            "budgets",
+            "archived_at",
+            "created_at",
+        ),
+        partial="agents/_agent.html",
+        variable="agent",
+    ),
+    # Its partial is the agent's card: a status moves often, which must not look like an edited agent.
+    Published(
+        model=AgentStatus,
+        streams=_project,
+        says=("project_id", "agent_id", "status", "activity", "last_seen_at"),
+        more=lambda status: {"agent_key": status.agent.key},
+        query=_status_with_agent,
+        partial="agents/_agent.html",
+        variable="agent",
+        shown=lambda status: status.agent,
+    ),
+    Published(
+        model=Project,
+        streams=lambda project: [f"project:{project.id}"],
+        says=("key", "name", "default_agent_key", "archived_at", "created_at"),
+    ),
+    Published(
+        model=Membership,
+        streams=_project,
+        says=("project_id", "user_id", "role", "created_at"),
+        more=_person,
+        query=_roster,
+    ),
+    Published(
+        model=User,
+        streams=lambda user: [f"user:{user.id}"],
+        says=("email", "handle", "name", "initials", "active", "created_at"),
+        also=_memberships,
+    ),
+    Published(model=ProjectSetting, streams=_setting, says=("project_id", "key", "value", "created_at")),
+    Published(
+        model=ExecutorRequest,
+        streams=_project,
+        says=(
+            "project_id",
+            "kind",
+            "payload",
+            "status",
+            "attempts",
+            "requested_by",
+            "result",
+            "created_at",
+            "picked_up_at",
+            "completed_at",
+        ),
+    ),
+    Published(
+        model=Invite,
+        streams=_admin,
+        says=(
+            "project_id",
+            "role",
+            "created_by",
+            "created_at",
+            "expires_at",
+            "used_at",
+            "used_by",
+            "revoked_at",
+        ),
+    ),
+    Published(
+        model=ApiToken,
+        streams=_admin,
+        says=(
+            "project_id",
+            "kind",
+            "name",
+            "prefix",
+            "last4",
+            "scopes",
+            "agent_key",
+            "user_id",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+            "revoked_at",
+        ),
+    ),
+    Published(
+        model=UserSession,
+        streams=_user,
+        says=(
+            "user_id",
+            "ip",
+            "user_agent",
+            "created_at",
+            "authenticated_at",
+            "seen_at",
+            "revoked_at",
+        ),
+    ),
+    Published(
+        model=AuditEntry,
+        streams=_admin,
+        says=("seq", "project_id", "actor", "action", "subject", "detail", "digest", "created_at"),
+    ),
+)
+
+PUBLISHED: dict[str, Published] = {published.table: published for published in _ALL}
