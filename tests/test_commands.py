@@ -72,9 +72,7 @@ def exists(pid: int) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    done = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, check=False
-    )
+    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, check=False)
     return [int(word) for word in done.stdout.split()]
 
 
@@ -191,6 +189,4 @@ def test_help_documents_every_command() -> None:
 
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert (
-        set(re.findall(r"^  make ([a-z-]+) +\S", told.stdout, re.MULTILINE)) == commands == targets
-    )
+    assert set(re.findall(r"^  make ([a-z-]+) +\S", told.stdout, re.MULTILINE)) == commands == targets
