@@ -7,7 +7,7 @@ const FALLBACK_AFTER_MS = 3000
 const LOST_AFTER_MS = 3000
 const ACK_MS = 8000
 const LONG_POLL_S = 25
-const WITHDRAWN = new Set(["forbidden", "not_found", "unauthorized"])
+const WITHDRAWN = new Set(["forbidden", "not_found", "sign_in"])
 const EPHEMERAL = ["delta", "typing", "presence", "agent"]
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -46,11 +46,12 @@ class Connection extends EventTarget {
 
   // What this page follows: [{name, seq}]. Positions of an earlier page say nothing about this one.
   follow(streams) {
-    const dropped = [...this.#streams.keys()].some((name) => name.startsWith("project:") && !streams.some((one) => one.name === name))
-    for (const stream of this.#streams.values()) stream.end()
+    for (const stream of this.#streams.values()) {
+      stream.end()
+      if (!streams.some(({ name }) => name === stream.name)) this.emit("unsubscribe", { stream: stream.name })
+    }
     this.#streams = new Map(streams.map(({ name, seq }) => [name, new Stream(name, seq)]))
     if (!streams.length) return this.#socket.disconnect()
-    if (dropped) this.#socket.disconnect()
     if (this.#socket.connected) this.#subscribeAll()
     else {
       this.#socket.connect()

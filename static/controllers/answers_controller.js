@@ -8,6 +8,7 @@ import { fillTimes } from "../helpers/times.js"
 
 const ENDED = new Set(["processed", "failed", "queued"])
 const SILENT_MS = 150_000
+const CATCH_UP_MS = 600
 
 // Answers while they are written: a place under the id the message will have, filled by deltas, taken away by the message.
 export default class extends Controller {
@@ -43,45 +44,38 @@ export default class extends Controller {
   stop({ detail: { agent, all } = {} }) {
     const wanted = [...this.#answers.values()].filter((answer) => !agent || answer.agent === agent)
     for (const answer of all ? wanted : wanted.slice(-1)) this.#stop(answer.delivery)
-    return wanted.length > 0
   }
 
-  get writing() { return this.#answers.size > 0 }
+  #delta = ({ detail }) => this.#hear(detail)
 
-  #delta = ({ detail }) => {
-    if (detail.thread_id !== this.threadValue || this.#finished(detail.message_id)) return
-    const answer = this.#answerFor(detail)
-    if (answer.add(detail.offset, detail.text)) this.#showSoon(answer)
-    else this.#catchUp(detail)
-  }
-
+  // What was said before this page came: nothing yet, while the agent still thinks.
   #live = ({ detail: { items } }) => {
-    for (const item of items) {
-      if (item.thread_id !== this.threadValue || this.#finished(item.message_id)) continue
-      const answer = this.#answerFor(item)
-      if (item.offset === 0) answer.reset()
-      if (answer.add(item.offset, item.text)) this.#showSoon(answer)
-      else this.#catchUp(item)
-    }
+    for (const item of items) if (item.text) this.#hear(item)
   }
 
-  // Something before this piece was lost: ask for the text so far, once.
-  async #catchUp({ message_id: id }) {
+  #hear(piece) {
+    if (piece.thread_id !== this.threadValue || this.#finished(piece.message_id)) return
+    const answer = this.#answerFor(piece)
+    if (!answer.add(piece.offset, piece.text, piece.attempt)) this.#catchUp(piece.message_id)
+    this.#showSoon(answer)
+  }
+
+  // Something before this piece was lost: ask for the text so far, until all that was heard fits.
+  async #catchUp(id) {
     const answer = this.#answers.get(id)
     if (answer.asking) return
     answer.asking = true
-    try {
-      const { ok, data } = await request("GET", `/api/messages/${id}/partial`)
-      if (ok && this.#answers.has(id) && data.offset === 0 && [...data.text].length > answer.length) {
-        answer.reset()
-        answer.add(0, data.text)
+    for (let whole = false; !whole && this.#answers.has(id);) {
+      try {
+        const { ok, data } = await request("GET", `/api/messages/${id}/partial`)
+        whole = !ok || answer.add(data.offset ?? 0, data.text, data.attempt)
         this.#showSoon(answer)
+      } catch (error) {
+        if (!(error instanceof Offline)) throw error
       }
-    } catch (error) {
-      if (!(error instanceof Offline)) throw error
-    } finally {
-      answer.asking = false
+      if (!whole) await new Promise((resolve) => setTimeout(resolve, CATCH_UP_MS))
     }
+    answer.asking = false
   }
 
   #finished(id) { return document.getElementById(`message_${id}`)?.dataset.seq }

@@ -20,6 +20,7 @@ export default class extends Controller {
   static values = { thread: String, last: Number, read: Number, before: Boolean, after: Boolean, anchor: Number }
 
   #following = true
+  #top = 0
   #marker = null
   #unseen = 0
   #loading = null
@@ -40,7 +41,7 @@ export default class extends Controller {
     this.#edges = new IntersectionObserver((seen) => this.#reached(seen), { root: this.scrollerTarget, rootMargin: "600px 0px" })
     this.#edges.observe(this.startTarget)
     this.#edges.observe(this.endTarget)
-    this.#sizes = new ResizeObserver(() => this.#following && this.#toEnd())
+    this.#sizes = new ResizeObserver(() => this.#resized())
     for (const element of [this.scrollerTarget, this.listTarget, this.writingTarget, this.waitingTarget]) this.#sizes.observe(element)
   }
 
@@ -55,6 +56,7 @@ export default class extends Controller {
   }
 
   scrolled() {
+    this.#top = this.scrollerTarget.scrollTop
     this.#following = !this.afterValue && atBottom(this.scrollerTarget)
     if (this.#following) this.#unseen = 0
     this.#showPill()
@@ -77,6 +79,7 @@ export default class extends Controller {
   // Runs a change inside the scroller, for the controllers that share it.
   keep(change) {
     this.#following = keep(this.scrollerTarget, change, { stick: !this.afterValue }) && !this.afterValue
+    this.#top = this.scrollerTarget.scrollTop
   }
 
   get #articles() { return [...this.listTarget.querySelectorAll(":scope > article")] }
@@ -295,7 +298,14 @@ export default class extends Controller {
 
   #toEnd() {
     this.scrollerTarget.scrollTop = this.scrollerTarget.scrollHeight
+    this.#top = this.scrollerTarget.scrollTop
     this.#following = !this.afterValue
+  }
+
+  // What resizes must not lose the end; who scrolled up in the same frame has left it.
+  #resized() {
+    const scroller = this.scrollerTarget
+    if (this.#following && (scroller.scrollTop >= this.#top || atBottom(scroller))) this.#toEnd()
   }
 
   #showPill() {

@@ -2,20 +2,26 @@
 export class Answer {
   text = ""
   length = 0
+  attempt
+  #ahead = []
 
-  // True when the piece fitted; false when something before it is missing.
-  add(offset, piece) {
-    if (offset === 0 && this.length > 0) this.reset()
-    if (offset > this.length) return false
-    const characters = [...piece]
-    const fresh = characters.slice(this.length - offset)
-    this.text += fresh.join("")
-    this.length += fresh.length
-    return true
+  // True when everything heard so far fits together; false while something before a piece is missing.
+  add(offset, piece, attempt = this.attempt) {
+    if (attempt !== this.attempt) this.#restart(attempt)
+    this.#ahead.push([offset, piece])
+    this.#ahead.sort(([one], [other]) => one - other)
+    while (this.#ahead.length && this.#ahead[0][0] <= this.length) this.#take(...this.#ahead.shift())
+    return !this.#ahead.length
   }
 
-  reset() {
-    this.text = ""
-    this.length = 0
+  #take(offset, piece) {
+    const fresh = [...piece].slice(this.length - offset)
+    this.text += fresh.join("")
+    this.length += fresh.length
+  }
+
+  #restart(attempt) {
+    Object.assign(this, { attempt, text: "", length: 0 })
+    this.#ahead = []
   }
 }

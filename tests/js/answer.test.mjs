@@ -13,12 +13,14 @@ test("pieces that fit are put together, also outside the basic plane", () => {
   assert.equal(answer.length, 5)
 })
 
-test("a missing piece is noticed", () => {
+test("a missing piece is noticed, and what came after it is kept until it is there", () => {
   const answer = new Answer()
   answer.add(0, "ab")
 
-  assert.equal(answer.add(5, "x"), false)
+  assert.equal(answer.add(4, "ef"), false)
   assert.equal(answer.text, "ab")
+  assert.ok(answer.add(0, "abcd"))
+  assert.equal(answer.text, "abcdef")
 })
 
 test("what came before is not repeated", () => {
@@ -31,8 +33,8 @@ test("what came before is not repeated", () => {
 
 test("a second attempt starts anew", () => {
   const answer = new Answer()
-  answer.add(0, "first try")
-  answer.add(0, "second")
+  answer.add(0, "first try", 1)
+  answer.add(0, "second", 2)
 
   assert.equal(answer.text, "second")
 })
