@@ -3,7 +3,7 @@ import { visit } from "@hotwired/turbo"
 import { connection } from "../socket.js"
 import { debounce, somethingOpen, typingIn } from "../helpers/dom.js"
 import { runCommand } from "../helpers/commands.js"
-import { nameOf } from "../helpers/roster.js"
+import { agent, nameOf } from "../helpers/roster.js"
 
 const TYPING_EVERY_MS = 3000
 const HINTS = {
@@ -37,6 +37,7 @@ export default class extends Controller {
   typed() {
     this.#enable()
     this.#saveSoon()
+    this.#mode()
     this.errorTarget.hidden = true
     if (!this.textTarget.value || Date.now() - this.#typedAt < TYPING_EVERY_MS) return
     this.#typedAt = Date.now()
@@ -116,8 +117,11 @@ export default class extends Controller {
     text.textContent = this.#replyTo.text
   }
 
+  // What will happen to the message: by the connection, or by the one agent it names that is away.
   #mode = () => {
-    const [tone, words] = HINTS[document.documentElement.dataset.mode] ?? HINTS.live
+    const mode = document.documentElement.dataset.mode ?? "live"
+    const away = [...this.textTarget.value.matchAll(/@([a-z][a-z0-9_-]*)/g)].map(([, key]) => agent(key)).find((one) => one?.status === "offline")
+    const [tone, words] = mode === "live" && away ? ["warn", `Will be delivered when ${away.name} comes online`] : HINTS[mode]
     const hint = this.hintTarget
     if (tone) hint.dataset.tone = tone
     else delete hint.dataset.tone

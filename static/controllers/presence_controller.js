@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { connection } from "../socket.js"
-import { agentById } from "../helpers/roster.js"
+import { agent as agentOf, agentById, setStatus } from "../helpers/roster.js"
 
 const WORDS = { idle: "online", thinking: "thinking", tool: "using a tool", writing: "writing an answer", offline: "offline" }
 const DOTS = { idle: "on", offline: "away" }
@@ -16,6 +16,7 @@ export default class extends Controller {
     connection.addEventListener("agent", this.#agent)
     connection.addEventListener("changes", this.#changes)
     document.addEventListener("refresh:done", this.#show)
+    window.addEventListener("mode", this.#show)
     this.#show()
   }
 
@@ -24,10 +25,11 @@ export default class extends Controller {
     connection.removeEventListener("agent", this.#agent)
     connection.removeEventListener("changes", this.#changes)
     document.removeEventListener("refresh:done", this.#show)
+    window.removeEventListener("mode", this.#show)
   }
 
   #show = () => {
-    for (const row of this.#rows()) this.#showAgent(row, row.dataset.status, row.querySelector("[data-activity]").textContent)
+    for (const row of this.#rows()) this.#showAgent(row, row.dataset.status, row.dataset.activity)
     this.#showPeople()
   }
 
@@ -53,16 +55,21 @@ export default class extends Controller {
   }
 
   #showAgent(row, status, activity) {
-    row.dataset.status = status
-    row.querySelector(".presence").dataset.state = DOTS[status] ?? "busy"
-    row.querySelector("[data-activity]").textContent = activity && activity !== status ? activity : WORDS[status] ?? status
+    Object.assign(row.dataset, { status, activity: activity ?? "" })
+    setStatus(row.dataset.agentRow, status)
+    const shown = this.#away(row.dataset.agentRow) ? "offline" : status
+    row.querySelector(".presence").dataset.state = DOTS[shown] ?? "busy"
+    row.querySelector("[data-doing]").textContent = (shown === status && activity) || WORDS[shown] || shown
   }
+
+  // A built-in agent lives in the worker: while that does not answer, it is away.
+  #away(key) { return document.documentElement.dataset.mode === "backup" && agentOf(key)?.runtime !== "external" }
 
   #showPeople() {
     for (const row of this.element.querySelectorAll("[data-person-row]")) {
       const here = this.#online.has(row.dataset.personRow)
       row.querySelector(".presence").dataset.state = here ? "on" : "away"
-      row.querySelector("[data-activity]").textContent = here ? "online" : "away"
+      row.querySelector("[data-doing]").textContent = here ? "online" : "away"
     }
     if (!this.hasCountTarget) return
     const others = this.element.querySelectorAll('[data-person-row] [data-state="on"]').length - 1

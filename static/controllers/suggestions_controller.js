@@ -17,7 +17,7 @@ export default class extends Controller {
   #names(text) {
     const wanted = text.toLowerCase()
     const all = [
-      ...allAgents().map(({ key, name, title, status }) => ({ value: key, kind: "agent", name, about: [title, status].filter(Boolean).join(" · ") })),
+      ...allAgents().map(({ key, name, title, status }) => ({ value: key, kind: "agent", name, about: [title, status === "offline" && "offline, gets it later"].filter(Boolean).join(" · ") })),
       ...allPeople().map(({ id, handle, name, avatar }) => ({ value: handle, kind: "person", id, name, avatar, about: `@${handle}` })),
       { value: "all", kind: "all", name: "all", about: "Every agent of the project" },
     ]

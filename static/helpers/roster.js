@@ -16,6 +16,7 @@ export function readRoster(root = document) {
 export const me = () => people.get(document.body.dataset.me)
 export const agent = (key) => agents.get(key)
 export const agentById = (id) => [...agents.values()].find((one) => one.id === id)
+export const setStatus = (key, status) => { if (agents.has(key)) agents.get(key).status = status }
 export const allAgents = () => [...agents.values()]
 export const allPeople = () => [...people.values()]
 
