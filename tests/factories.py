@@ -1,0 +1,112 @@
+"""Rows that tests start from. Each makes what it needs and flushes; the test commits, or its client does."""
+
+import itertools
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from models.agent import Agent
+from models.base import db
+from models.labs import FLAGS
+from models.labs import write as write_labs
+from models.policy import TOKEN_RIGHTS
+from models.project import Project
+from models.session import UserSession
+from models.thread import Thread
+from models.token import ApiToken
+from models.user import Membership, User, hash_password
+from webapp.csrf import HEADER, token_for
+
+PASSWORD = "correct horse battery"
+_numbers = itertools.count(1)
+_hashes: dict[str, str] = {}
+
+
+def hashed(password: str = PASSWORD) -> str:
+    """Hashing is slow on purpose, so each password of the tests is hashed once."""
+    if password not in _hashes:
+        _hashes[password] = hash_password(password)
+    return _hashes[password]
+
+
+def user(name: str = "", email: str = "", password: str = PASSWORD) -> User:
+    number = next(_numbers)
+    return User.create(email or f"person{number}@example.org", name or f"Person {number}", hashed(password))
+
+
+def project(key: str = "", name: str = "", labs: bool = True) -> Project:
+    made = Project.create(key or f"project{next(_numbers)}", name or "Project")
+    db.session.flush()
+    if labs:
+        write_labs(made.id, dict.fromkeys(FLAGS, True))
+        db.session.flush()
+    return made
+
+
+def membership(of: Project | None = None, who: User | None = None, role: str = "member") -> Membership:
+    made = (who or user()).join(of or project(), role)
+    db.session.flush()
+    return made
+
+
+def member(of: Project, role: str = "member", name: str = "") -> User:
+    """A new person with a role in the project."""
+    who = user(name)
+    membership(of, who, role)
+    return who
+
+
+def agent(of: Project, key: str = "", name: str = "", **fields: Any) -> Agent:
+    key = key or f"agent{next(_numbers)}"
+    return Agent.provision(of.id, key, name or key.capitalize(), **fields)
+
+
+def room(of: Project) -> Thread:
+    return of.room
+
+
+def token(
+    of: Project,
+    kind: str = "user",
+    who: User | None = None,
+    scopes: list[str] | None = None,
+    agent_key: str | None = None,
+    life: timedelta = timedelta(days=30),
+) -> tuple[ApiToken, str]:
+    """The token's row and its text; an agent's token speaks for `agent_key`."""
+    made, text = ApiToken.create(
+        of.id,
+        kind,
+        f"{kind} token",
+        scopes=sorted(TOKEN_RIGHTS[kind]) if scopes is None else scopes,
+        agent_key=(agent_key or "bulma") if kind == "agent" else None,
+        user_id=who.id if who else None,
+        life=life,
+    )
+    db.session.flush()
+    return made, text
+
+
+def sign_in(client: FlaskClient, who: User) -> UserSession:
+    """Sign the client in without the form; it sends the CSRF token with everything from now on."""
+    session, secret = UserSession.start(who, "127.0.0.1", "pytest")
+    db.session.flush()
+    client.set_cookie("tr_sid", secret)
+    client.environ_base["HTTP_" + HEADER.upper().replace("-", "_")] = token_for(secret)
+    return session
+
+
+def signed_in(app: Flask, who: User) -> FlaskClient:
+    """A browser in which the person is signed in."""
+    client = app.test_client()
+    sign_in(client, who)
+    return client
+
+
+def bearer(app: Flask, text: str) -> FlaskClient:
+    """A program that sends this token with everything."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {text}"
+    return client

@@ -1,0 +1,44 @@
+"""The web application, put together from its parts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import models
+from models import crashpoint
+from models.base import db
+from queues import doorbell
+from realtime import publication
+from webapp import assets, auth, blueprints, cli, config, csrf, errors, limits, logs, security
+
+__all__ = ["create_app"]
+
+
+def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
+    """The application for these settings; BadSetting or RuntimeError when it must not start."""
+    app = Flask(__name__, static_folder=str(config.ROOT / "static"))
+    app.config.update(config.load(overrides))
+    crashpoint.arm(app.config["CRASHPOINT"])
+    app.extensions["offload"] = _directly
+    if hops := app.config["TRUSTED_PROXIES"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    db.init_app(app)
+    Migrate(app, db, directory=str(config.ROOT / "migrations"))
+    # The order matters: the log line is begun first, and bodies are read before anything trusts them.
+    for part in (logs, limits, auth, csrf, errors, security, assets, cli):
+        part.install(app)
+    doorbell.install(app)
+    blueprints.register(app)
+    auth.refuse_views_without_policy(app)
+    return app
+
+
+def _directly(work: Any, *args: Any) -> Any:
+    """Slow work in place; wsgi.py puts a pool of real threads here, so that the web loop never stalls."""
+    return work(*args)
+
+
+assert models and publication  # imported for what they register

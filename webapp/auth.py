@@ -1,0 +1,328 @@
+"""Who asks, and whether that principal may: one function reads every kind of credential."""
+
+import ipaddress
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from uuid import UUID
+
+from flask import Flask, Response, current_app, g, request
+from sqlalchemy import Row, and_, select
+
+from models.base import begin_reading, db, reading, utcnow
+from models.errors import Busy, Forbidden, NotFound, SignInNeeded
+from models.policy import NOBODY, OPEN, RIGHTS, SIGNED_IN, Principal, known
+from models.project import Project
+from models.secret import digest
+from models.session import LONGEST, NOTED_EVERY, UserSession
+from models.token import ApiToken, well_formed
+from models.user import Membership, User
+from webapp import idempotency
+from webapp.csrf import session_cookie_name
+from webapp.limits import READS
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+FRESH = NOTED_EVERY * 15
+"""How old a sign-in may be for what would help a thief most: members, invites and tokens."""
+
+ROLE_OF_TOKEN = {"agent": "member", "worker": "viewer"}
+
+
+class ReauthenticationNeeded(Forbidden):
+    code = "reauthenticate"
+
+
+# --- who ---
+
+
+def principal() -> Principal:
+    """Who asks, looked up once a request, in one query."""
+    if "principal" not in g:
+        g.principal = _find()
+    found: Principal = g.principal
+    return found
+
+
+def current_user() -> User:
+    """The person who asks; SignInNeeded for a visitor, Forbidden for an agent or a worker."""
+    who = principal()
+    if "user" not in g:
+        if who.kind == "person":
+            g.user = db.session.get_one(User, who.id)
+        elif who.kind == "nobody":
+            raise SignInNeeded
+        else:
+            raise Forbidden("this needs a person")
+    user: User = g.user
+    return user
+
+
+def current_session() -> UserSession:
+    """The browser's session; Forbidden when a token asks."""
+    principal()
+    if g.get("user_session") is None:
+        raise Forbidden("this needs a person's own session")
+    session: UserSession = g.user_session
+    return session
+
+
+def projects() -> dict[UUID, Project]:
+    """The open projects that the principal has a role in."""
+    principal()
+    found: dict[UUID, Project] = g.get("projects", {})
+    return found
+
+
+def current_project() -> Project:
+    """The project of the address."""
+    project: Project = g.project
+    return project
+
+
+def _find() -> Principal:
+    header = request.headers.get("Authorization")
+    if header is not None:
+        return by_token(_bearer(header))
+    secret = request.cookies.get(session_cookie_name())
+    return by_session(secret) if secret else NOBODY
+
+
+def _bearer(header: str) -> str:
+    scheme, _, text = header.strip().partition(" ")
+    if scheme.lower() != "bearer":
+        return ""
+    return text.strip()
+
+
+def by_session(secret: str) -> Principal:
+    """The person behind a session's secret, or nobody."""
+    query = (
+        select(UserSession, User, Membership, Project)
+        .join(User, User.id == UserSession.user_id)
+        .outerjoin(Membership, Membership.user_id == User.id)
+        .outerjoin(Project, and_(Project.id == Membership.project_id, Project.archived_at.is_(None)))
+        .where(
+            UserSession.token_hash == digest(secret),
+            *UserSession.living(utcnow()),
+            User.deactivated_at.is_(None),
+        )
+    )
+    rows = db.session.execute(query).all()
+    if not rows:
+        return NOBODY
+    g.user_session, g.user = rows[0][0], rows[0][1]
+    return Principal(kind="person", id=g.user.id, session_id=g.user_session.id, roles=_roles(rows))
+
+
+def _roles(rows: Any) -> dict[UUID, str]:
+    """What each row says of one project; keeps the projects for whoever asks later."""
+    g.projects = {project.id: project for *_, project in rows if project is not None}
+    return {project.id: membership.role for *_, membership, project in rows if project is not None}
+
+
+def by_token(text: str) -> Principal:
+    """Whom a token speaks for; SignInNeeded when it is not, or no longer, good."""
+    row = _token_row(text) if well_formed(text) else None
+    if row is None:
+        raise SignInNeeded("this token is not valid")
+    token, user, membership, project = row
+    g.token, g.projects = token, {project.id: project}
+    role = membership.role if token.kind == "user" else ROLE_OF_TOKEN[token.kind]
+    if token.kind == "user":
+        g.user = user
+    return Principal(
+        kind="person" if token.kind == "user" else token.kind,
+        id=token.user_id,
+        token_id=token.id,
+        token_kind=token.kind,
+        agent_key=token.agent_key,
+        scopes=frozenset(token.scopes),
+        roles={project.id: role},
+    )
+
+
+def _token_row(text: str) -> Row[tuple[ApiToken, User, Membership, Project]] | None:
+    row = db.session.execute(
+        select(ApiToken, User, Membership, Project)
+        .join(Project, and_(Project.id == ApiToken.project_id, Project.archived_at.is_(None)))
+        .outerjoin(User, and_(User.id == ApiToken.user_id, User.deactivated_at.is_(None)))
+        .outerjoin(
+            Membership,
+            and_(Membership.user_id == User.id, Membership.project_id == ApiToken.project_id),
+        )
+        .where(
+            ApiToken.token_hash == digest(text),
+            ApiToken.revoked_at.is_(None),
+            ApiToken.expires_at > utcnow(),
+        )
+    ).one_or_none()
+    # A person's token ends with his account and with his membership.
+    return None if row is None or (row[0].kind == "user" and row[2] is None) else row
+
+
+def client_address() -> str:
+    """Where the request comes from, as limits count it: one IPv6 subscriber is one /64."""
+    try:
+        address = ipaddress.ip_address(request.remote_addr or "")
+    except ValueError:
+        return "unknown"
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+# --- may ---
+
+
+def policy(right: str, *, apart: bool = False, fresh: bool = False) -> Callable[[View], View]:
+    """Declare and check what a view needs: a right, SIGNED_IN or OPEN.
+
+    The project is the one of the address (project_key or project_id); a view without one calls
+    `require` with the object that it loaded. With `apart` the check has a read transaction of its
+    own, closed before the view begins. With `fresh` the person must have signed in lately.
+    """
+    if not known(right):
+        raise ValueError(f"no such right: {right}")
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if right != OPEN:
+                _authenticate(apart)
+                _check(right, kwargs)
+                if fresh:
+                    _check_fresh()
+            answer = view(*args, **kwargs) if apart else idempotency.once(view, args, kwargs)
+            if right in RIGHTS and not g.get("checked"):
+                raise RuntimeError(f"{request.endpoint} asked nobody whether {right} is allowed")
+            return answer
+
+        guarded.policy = right  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return decorate
+
+
+def _authenticate(apart: bool) -> None:
+    if apart:
+        with reading():
+            principal()
+            db.session.commit()
+    if principal().kind == "nobody":
+        raise SignInNeeded
+
+
+def _check(right: str, kwargs: dict[str, Any]) -> None:
+    if right == SIGNED_IN:
+        current_session()
+    elif "project_key" in kwargs:
+        found = [each for each in projects().values() if each.key == kwargs["project_key"]]
+        if not found:
+            raise NotFound
+        _enter(found[0], right)
+    elif "project_id" in kwargs:
+        project = projects().get(kwargs["project_id"])
+        if project is None:
+            raise NotFound
+        _enter(project, right)
+
+
+def _enter(project: Project, right: str) -> None:
+    require(right, project.id)
+    g.project, g.role = project, principal().role_in(project.id)
+
+
+def require(right: str, project_id: UUID) -> None:
+    """NotFound for somebody else's project, Forbidden when the role or the token is not enough."""
+    who = principal()
+    if who.role_in(project_id) is None:
+        raise NotFound
+    if not who.may(right, project_id):
+        raise Forbidden("your role may not do this" if who.token_id is None else "this token may not do this")
+    g.checked = True
+
+
+def _check_fresh() -> None:
+    if current_session().authenticated_at < utcnow() - FRESH:
+        raise ReauthenticationNeeded("sign in again first: this needs a sign-in of the last 15 minutes")
+
+
+def refuse_views_without_policy(app: Flask) -> None:
+    """The application does not start while a route says nothing about who may use it."""
+    for endpoint in ("static", "api-docs.openapi_json"):
+        if endpoint in app.view_functions:
+            app.view_functions[endpoint] = policy(OPEN)(app.view_functions[endpoint])
+    without = sorted(
+        {
+            rule.endpoint
+            for rule in app.url_map.iter_rules()
+            if not hasattr(app.view_functions[rule.endpoint], "policy")
+        }
+    )
+    if without:
+        raise RuntimeError(f"these routes declare no policy: {', '.join(without)}")
+
+
+# --- around each request ---
+
+
+def install(app: Flask) -> None:
+    app.extensions["principal"] = principal
+
+    @app.before_request
+    def begin() -> None:
+        begin_reading(request.method in READS)
+
+    @app.teardown_request
+    def end(error: BaseException | None) -> None:
+        begin_reading(False)
+
+    @app.after_request
+    def note_use(response: Response) -> Response:
+        seen = g.get("user_session") or g.get("token")
+        if seen is not None and _due(seen):
+            # Once the answer is out: a GET's own transaction cannot write.
+            kind, row_id = type(seen), seen.id
+            own = current_app._get_current_object()  # type: ignore[attr-defined]
+            response.call_on_close(lambda: _note_use(own, kind, row_id))
+        return response
+
+    @app.context_processor
+    def names() -> dict[str, Any]:
+        # Only what is known already: an error page must not need the database.
+        theme = request.cookies.get("theme") if request else None
+        return {"current_user": g.get("user"), "role": g.get("role"), "theme": theme}
+
+
+def _due(seen: UserSession | ApiToken) -> bool:
+    last = seen.seen_at if isinstance(seen, UserSession) else seen.last_used_at
+    return last is None or last < utcnow() - NOTED_EVERY
+
+
+def _note_use(app: Flask, kind: type[UserSession] | type[ApiToken], row_id: UUID) -> None:
+    with app.app_context():
+        try:
+            row = db.session.get(kind, row_id)
+            if row is not None and row.note_use():
+                db.session.commit()
+        except Busy:
+            db.session.rollback()  # it is only a note; the next request writes it
+
+
+def set_session_cookie(response: Response, secret: str, remember: bool) -> None:
+    response.set_cookie(
+        session_cookie_name(),
+        secret,
+        max_age=int(LONGEST.total_seconds()) if remember else None,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
+        path="/",
+    )
+
+
+def forget_session_cookie(response: Response) -> None:
+    response.delete_cookie(
+        session_cookie_name(), path="/", secure=request.is_secure, httponly=True, samesite="Lax"
+    )

@@ -1,0 +1,31 @@
+"""Every family of addresses; each module has one blueprint, `bp`."""
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from flask import Flask
+from flask_smorest import Api
+
+PAGES = ("probes", "setup", "sessions", "invites", "settings", "rooms", "agents")
+API = (
+    "accounts", "invites", "tokens", "labs", "projects",
+    "threads", "messages", "reactions", "deliveries", "agents", "streams", "sockets", "health", "chat",
+)  # fmt: skip
+
+
+class Described(Api):
+    """The OpenAPI description; errors are answered by webapp/errors.py, for the whole application."""
+
+    def _register_error_handlers(self) -> None:
+        pass
+
+
+def register(app: Flask) -> None:
+    # The API first: its addresses are more particular than /<project_key>/….
+    described = Described(app)
+    for name in API:
+        if find_spec(f"webapp.api.{name}") and find_spec("webapp.rendering"):
+            described.register_blueprint(import_module(f"webapp.api.{name}").bp)
+    for name in PAGES:
+        if find_spec(f"webapp.pages.{name}"):
+            app.register_blueprint(import_module(f"webapp.pages.{name}").bp)

@@ -1,0 +1,142 @@
+"""Settings: the only place that reads the environment. Each is typed, and a wrong one stops the start."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+ROOT = Path(__file__).parent.parent
+VAR = ROOT / "var"
+SHORTEST_SECRET = 32
+_KNOWN_SECRETS = ("changeme", "secret", "dev", "test", "example", "your-secret-key", "password")
+
+
+class BadSetting(Exception):
+    """One sentence about the setting that is missing or wrong."""
+
+
+def text(value: str) -> str:
+    return value.strip()
+
+
+def number(value: str) -> int:
+    return int(value)
+
+
+def seconds(value: str) -> float:
+    amount = float(value)
+    if not 0 < amount < 86_400 * 365:
+        raise ValueError("not a length of time")
+    return amount
+
+
+def database(value: str) -> str:
+    """The address for SQLAlchemy: PostgreSQL by psycopg 3, a SQLite file by its absolute path."""
+    url = make_url(value.strip())
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ValueError("neither SQLite nor PostgreSQL")
+    if url.get_backend_name() == "sqlite":
+        if url.database in (None, "", ":memory:"):
+            raise ValueError("a SQLite database must be a file")
+        url = url.set(database=str(ROOT / str(url.database)))
+    return url.render_as_string(hide_password=False)
+
+
+def _default_redis() -> str:
+    """The private server that `make run` starts, when it runs."""
+    path = VAR / "redis/redis.sock"
+    return f"unix://{path}" if path.exists() else ""
+
+
+def _default_secret() -> str:
+    """The key that `make run` made, so that commands given by hand see the same installation."""
+    path = VAR / "secret_key"
+    return path.read_text().strip() if path.exists() else ""
+
+
+# name: (what reads the text, the default or what finds it)
+SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
+    "DATABASE_URL": (database, lambda: f"sqlite:///{VAR / 'teamroom.sqlite3'}"),
+    "DATABASE_OWNER_URL": (database, ""),
+    "REDIS_URL": (text, _default_redis),
+    "SECRET_KEY": (text, _default_secret),
+    "HOST": (text, "127.0.0.1"),
+    "PORT": (number, 5000),
+    "PUBLIC_URL": (text, ""),
+    "TRUSTED_PROXIES": (number, 0),
+    "LOG_LEVEL": (text, "INFO"),
+    "ANTHROPIC_API_KEY": (text, ""),
+    "ANTHROPIC_BASE_URL": (text, ""),
+    "ANTHROPIC_MODEL": (text, ""),
+    "CHAT_SLOTS": (number, 16),
+    "CRASHPOINT": (text, ""),
+    "WATCHDOG_SECONDS": (seconds, 120.0),
+    "BACKUP_FOLDER": (text, str(VAR / "backups")),
+}
+
+
+def load(
+    overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ
+) -> dict[str, Any]:
+    """Every setting, from `overrides`, the environment or the default; BadSetting says what is wrong."""
+    given = dict(overrides or {})
+    settings = {name: _read(name, given.pop(name, None), environ) for name in SETTINGS}
+    settings.update(given)
+    settings["LOG_LEVEL"] = settings["LOG_LEVEL"].upper()
+    if not settings.get("TESTING"):
+        _refuse_weak_secret(settings["SECRET_KEY"])
+    return settings | _of_flask(settings)
+
+
+def _read(name: str, override: Any, environ: Mapping[str, str]) -> Any:
+    parse, default = SETTINGS[name]
+    if override is not None:
+        value = override
+    elif environ.get(name, "").strip():
+        value = environ[name]
+    else:
+        value = default() if callable(default) else default
+    if not isinstance(value, str) or (value == "" and default == ""):
+        return value
+    try:
+        return parse(value)
+    except (ValueError, ArgumentError) as error:
+        raise BadSetting(f"{name} cannot be used: {error}.") from None
+
+
+def _refuse_weak_secret(secret: str) -> None:
+    make_one = 'make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+    if not secret:
+        raise BadSetting(f"SECRET_KEY is missing; {make_one}")
+    if len(secret) < SHORTEST_SECRET:
+        raise BadSetting(f"SECRET_KEY is shorter than {SHORTEST_SECRET} characters; {make_one}")
+    if len(set(secret)) < 10 or secret.lower().startswith(_KNOWN_SECRETS):
+        raise BadSetting(f"SECRET_KEY can be guessed; {make_one}")
+
+
+def _of_flask(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What Flask and its extensions read, under their names."""
+    return {
+        "SQLALCHEMY_DATABASE_URI": settings["DATABASE_URL"],
+        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings["DATABASE_URL"]),
+        "MAX_CONTENT_LENGTH": 1 << 20,
+        "MAX_FORM_MEMORY_SIZE": 256 << 10,
+        "MAX_FORM_PARTS": 20,
+        "API_TITLE": "Team Room",
+        "API_VERSION": "v1",
+        "OPENAPI_VERSION": "3.1.0",
+        "OPENAPI_URL_PREFIX": "/api",
+    }
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5}
+    if url.startswith("postgresql"):
+        options["pool_pre_ping"] = True
+        options["connect_args"] = {"connect_timeout": 5, "application_name": "teamroom"}
+    return options

@@ -1,0 +1,70 @@
+"""A POST repeated under the same Idempotency-Key is carried out once and answered the same."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, current_app, g, request
+from sqlalchemy.exc import IntegrityError
+
+from models.base import db
+from models.errors import Conflict
+from models.limits import IdempotencyKey
+from models.text import invalid
+
+HEADER = "Idempotency-Key"
+LONGEST = 128
+
+
+def once(view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The view's answer, or the one that it gave before to this principal's key."""
+    key = request.headers.get(HEADER)
+    if key is None or request.method != "POST" or "principal" not in g or not _of_api():
+        return view(*args, **kwargs)
+    who, request_hash = g.principal.key, _hash()
+    row = IdempotencyKey.answered(who, _checked(key), request_hash)
+    if row is not None:
+        return _replay(row)
+    # Written in the view's own transaction: the key and the effect are committed together or not at all.
+    row = IdempotencyKey(principal=who, key=key, request_hash=request_hash, status=0, answer=None)
+    db.session.add(row)
+    try:
+        db.session.flush()
+    except IntegrityError:
+        db.session.rollback()
+        raise Conflict("this request is being carried out already") from None
+    response: Response = current_app.make_response(view(*args, **kwargs))
+    if response.status_code < 400 and not g.get("shown_once"):
+        row.status, row.answer = response.status_code, response.get_json(silent=True)
+        db.session.commit()
+    return response
+
+
+def shown_once() -> None:
+    """The view's answer holds a secret: it is not kept, and a repeat is told so."""
+    g.shown_once = True
+
+
+def _of_api() -> bool:
+    return request.path.startswith("/api/")
+
+
+def _checked(key: str) -> str:
+    if not (0 < len(key) <= LONGEST and key.isascii() and key.isprintable()):
+        raise invalid(HEADER, f"must be 1 to {LONGEST} printable ASCII characters")
+    return key
+
+
+def _hash() -> str:
+    said = f"{request.method} {request.full_path}\n".encode() + request.get_data(cache=True)
+    return hashlib.sha256(said).hexdigest()
+
+
+def _replay(row: IdempotencyKey) -> Response:
+    g.checked = True  # the first answer was given after the check
+    if row.status == 0:
+        raise Conflict("this was carried out already, and its answer cannot be shown again")
+    response: Response = current_app.json.response(row.answer)
+    response.status_code = row.status
+    response.headers["Idempotent-Replayed"] = "true"
+    return response
