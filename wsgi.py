@@ -1,0 +1,135 @@
+"""Starts the web process: patches eventlet before anything else, listens, and stops gracefully."""
+
+# ruff: noqa: E402
+import os
+import warnings
+
+warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+os.environ["EVENTLET_NO_GREENDNS"] = "yes"
+# psycopg's own waiting, in C, would block every other request; this one goes through Python.
+os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
+
+import eventlet
+
+eventlet.monkey_patch()
+
+import gc
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import eventlet.wsgi
+from eventlet.hubs import trampoline
+from flask import Flask
+from werkzeug.wsgi import ClosingIterator
+
+from realtime.fanout import Protocol
+from realtime.server import Server, attach
+
+log = logging.getLogger("wsgi")
+
+BACKLOG = 4096
+HALF_OPEN_SECONDS = 20
+"""How long a connection may say nothing while it owes us a request. A waiting long poll owes none, and
+Engine.IO gives its websockets a time of their own, ping interval and timeout together."""
+LAST_REQUESTS_SECONDS = 10
+LAST_PACKETS_SECONDS = 0.1
+
+
+class InFlight:
+    """Counts the requests being answered; websockets, which never end, are not among them."""
+
+    def __init__(self, app: Any) -> None:
+        self.app, self.count = app, 0
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("HTTP_UPGRADE"):
+            answer: Iterable[bytes] = self.app(environ, start_response)
+            return answer
+        self.count += 1
+        try:
+            return ClosingIterator(self.app(environ, start_response), self._done)
+        except BaseException:
+            self._done()
+            raise
+
+    def _done(self) -> None:
+        self.count -= 1
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A second copy on the same port must fail, and no broadcast may wait for a delayed ACK."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening: socket.socket = eventlet.listen((host, port), family, backlog=BACKLOG, reuse_port=False)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def serve(app: Flask) -> None:
+    """Answer until SIGTERM or SIGINT; then finish what was begun."""
+    asked_to_stop = _stop_signals()
+    server: Server = app.extensions["realtime"]
+    in_flight = InFlight(app)
+    listening = listen(app.config["HOST"], app.config["PORT"])
+    server.start()
+    _settle_memory()
+    serving = eventlet.spawn(
+        eventlet.wsgi.server,
+        listening,
+        in_flight,
+        protocol=Protocol,
+        max_size=100_000,
+        debug=False,
+        log_output=False,
+        socket_timeout=HALF_OPEN_SECONDS,
+    )
+    log.info("listening on %s port %s", *listening.getsockname()[:2])
+    trampoline(asked_to_stop, read=True)
+    _stop(server, serving, in_flight)
+
+
+def _stop_signals() -> int:
+    """A pipe that becomes readable at a signal: the hub may be asleep, and only a file wakes it."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    signal.set_wakeup_fd(writable)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return readable
+
+
+def _settle_memory() -> None:
+    """What is loaded by now stays: collecting it again and again would be the slowest broadcasts."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def _stop(server: Server, serving: Any, in_flight: InFlight) -> None:
+    log.info("stopping")
+    server.stop()
+    eventlet.sleep(LAST_PACKETS_SECONDS)
+    serving.kill()
+    deadline = time.monotonic() + LAST_REQUESTS_SECONDS
+    while in_flight.count and time.monotonic() < deadline:
+        eventlet.sleep(0.02)
+    logging.shutdown()
+    sys.stdout.flush()
+    # Everything is done; the interpreter's own end would wait for greenlets that never end.
+    os._exit(0)
+
+
+def main() -> None:
+    from webapp import create_app
+
+    app = create_app()
+    attach(app, "eventlet")
+    serve(app)
+
+
+if __name__ == "__main__":
+    main()
