@@ -53,6 +53,11 @@ class Stage:
         port = free_port()
         return self._started(name, [*map(str, command), str(port)], environ or dict(os.environ), port)
 
+    def web(self, database: Database, **variables: str) -> "Server":
+        """Start the web process alone."""
+        live = self.live(database, LOG_LEVEL="WARNING", **variables)
+        return self._started("web", [sys.executable, "wsgi.py"], live.environ, live.port)
+
     def variant(self, script: Path, database: Database, **variables: str) -> "Server":
         """Start a variant of the web process, whose script says how it differs."""
         live = self.live(database, LOG_LEVEL="WARNING", **variables)

@@ -40,7 +40,8 @@ NOTES = [
     f"before, a burst that {BURST} are under way. A delivery is one change at one client, and the latency is "
     "the one of the last client.",
     "Ours is `wsgi.py` with an event added that sends to a room (`bench/fanout/server.py`); the C server "
-    "sends a finished frame to each client, one `send` each, and does nothing else; Node's is socket.io 4.8.4.",
+    "sends a finished frame to each client, one `send` each, and does nothing else; Node's is socket.io "
+    "4.8.4.",
 ]
 
 
