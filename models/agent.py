@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Model, Row, changed_rows, db, db_now, utcnow
 from models.errors import Conflict
+from models.executor_request import ExecutorRequest
 from models.project import Project
 from models.text import clean, clean_key, invalid
 
@@ -67,6 +68,14 @@ class Agent(Row, Model):
             project.default_agent_key = key
         db.session.flush()
         return agent
+
+    @classmethod
+    def ask_for(cls, project_id: UUID, wanted: dict[str, Any], by: UUID) -> ExecutorRequest:
+        """Ask the executor to provision an agent; what it would refuse is refused now."""
+        cls.checked(**wanted)
+        if cls.by_key(project_id, wanted["key"], archived=True) is not None:
+            raise Conflict("an agent with this key exists", fields={"key": ["is taken"]})
+        return ExecutorRequest.ask(project_id, "agent_provision", wanted, by)
 
     @staticmethod
     def checked(**fields: Any) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""Posting, editing and deleting messages, and the text of answers that are still being written."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+
+from models.base import db, reading
+from models.markup import render
+from models.message import LONGEST, Draft
+from models.policy import Principal
+from models.text import clean
+from realtime.registry import PUBLISHED
+from webapp import gate, visible
+from webapp.auth import current_user, policy, principal, require
+from webapp.limits import ApiBlueprint
+from webapp.schemas import MessageEdit, MessageRow, NewMessage, Partial
+
+bp = ApiBlueprint("messages", __name__, url_prefix="/api", description="Messages of a thread")
+
+bp.record_once(lambda state: gate.install(state.app))
+
+says = PUBLISHED["project_chat_messages"].row
+
+
+@bp.post("/threads/<uuid:thread_id>/messages")
+@policy("message.post", apart=True)
+@bp.arguments(NewMessage)
+@bp.response(201, MessageRow)
+def post(new: dict[str, Any], thread_id: UUID) -> tuple[Response, int]:
+    """Post a message. A repeated client_id answers 200 with the first message, with another text 409."""
+    with reading():
+        thread = visible.thread(thread_id)
+        require("message.post", thread.project_id)
+        db.session.close()
+    draft = draft_of(principal(), **new)
+    message = gate.enter(gate.Post(principal(), thread.project_id, thread.id, draft))
+    return jsonify(says(message)), 201 if message.id == draft.id else 200
+
+
+def draft_of(author: Principal, **words: Any) -> Draft:
+    """A person's draft, or an agent's when its token asks."""
+    by_agent = author.kind == "agent"
+    return Draft.of(
+        None if by_agent else author.id, agent_key=author.agent_key if by_agent else None, **words
+    )
+
+
+@bp.patch("/messages/<uuid:message_id>")
+@policy("message.edit_own", apart=True)
+@bp.arguments(MessageEdit)
+@bp.response(200, MessageRow)
+def edit(change: dict[str, Any], message_id: UUID) -> Response:
+    """Change the text of one's own message."""
+    # Before the write transaction begins: markdown takes its time.
+    content = clean(change["content"], "content", longest=LONGEST)
+    rendered = render(content)
+    message = visible.message(message_id)
+    require("message.edit_own", message.project_id)
+    message.edit(current_user(), content, rendered)
+    db.session.commit()
+    return jsonify(says(message))
+
+
+@bp.delete("/messages/<uuid:message_id>")
+@policy("message.edit_own")
+@bp.response(200, MessageRow)
+def delete(message_id: UUID) -> Response:
+    """Take back one's own message: its place stays, its text goes."""
+    message = visible.message(message_id)
+    require("message.edit_own", message.project_id)
+    message.delete(current_user())
+    db.session.commit()
+    return jsonify(says(message))
+
+
+@bp.get("/messages/<uuid:message_id>/partial")
+@policy("message.read")
+@bp.response(200, Partial)
+def partial(message_id: UUID) -> Response:
+    """The text so far of an answer, under the id that its message will have."""
+    delivery = visible.answer_being_written(message_id)
+    return jsonify({"offset": 0, "text": delivery.partial, "delivery_id": str(delivery.id)})

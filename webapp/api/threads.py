@@ -1,0 +1,72 @@
+"""Threads: their pages, read marks, and the breaker that stops agents who go on among themselves."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+
+from models.base import db
+from realtime.registry import PUBLISHED
+from webapp import rendering, visible
+from webapp.auth import current_user, policy, require
+from webapp.limits import ApiBlueprint
+from webapp.schemas import MessagePage, MessageWindow, ReadMark, ReadRow, ThreadList, ThreadRow
+
+bp = ApiBlueprint("threads", __name__, url_prefix="/api", description="Rooms")
+
+says = PUBLISHED["project_chat_threads"].row
+
+
+@bp.get("/projects/<uuid:project_id>/threads")
+@policy("message.read")
+@bp.response(200, ThreadList)
+def index(project_id: UUID) -> Response:
+    """The threads of a project that the caller may read: its Team Room."""
+    return jsonify({"threads": [says(visible.room(project_id))]})
+
+
+@bp.get("/threads/<uuid:thread_id>/messages")
+@policy("message.read")
+@bp.arguments(MessageWindow, location="query")
+@bp.response(200, MessagePage)
+def messages(window: dict[str, Any], thread_id: UUID) -> Response:
+    """A page of messages by seq: the newest, or those before, after or around one."""
+    thread = visible.thread(thread_id)
+    return jsonify(rendering.messages(thread, **window).as_json())
+
+
+@bp.put("/threads/<uuid:thread_id>/read")
+@policy("thread.mark_read")
+@bp.arguments(ReadMark)
+@bp.response(200, ReadRow)
+def read(mark: dict[str, Any], thread_id: UUID) -> Response:
+    """Move one's read mark forward; it never goes back, nor past the end."""
+    thread = visible.thread(thread_id)
+    require("thread.mark_read", thread.project_id)
+    moved = thread.mark_read(current_user(), mark["seq"])
+    db.session.commit()
+    return jsonify(PUBLISHED["thread_reads"].row(moved))
+
+
+@bp.post("/threads/<uuid:thread_id>/continue")
+@policy("thread.resume")
+@bp.response(200, ThreadRow)
+def resume(thread_id: UUID) -> Response:
+    """Let the agents go on: what was held back is delivered. 409 when they are not paused."""
+    thread = visible.thread(thread_id)
+    require("thread.resume", thread.project_id)
+    thread.resume()
+    db.session.commit()
+    return jsonify(says(thread))
+
+
+@bp.post("/threads/<uuid:thread_id>/halt")
+@policy("thread.resume")
+@bp.response(200, ThreadRow)
+def halt(thread_id: UUID) -> Response:
+    """Drop what was held back. 409 when the agents are not paused."""
+    thread = visible.thread(thread_id)
+    require("thread.resume", thread.project_id)
+    thread.halt()
+    db.session.commit()
+    return jsonify(says(thread))

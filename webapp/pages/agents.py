@@ -1,0 +1,36 @@
+"""The page of agents: who is here, what each does now, and what is on its way."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from flask import Blueprint
+from sqlalchemy import select
+
+from models.agent import Agent
+from models.base import db
+from models.executor_request import ExecutorRequest
+from webapp import rendering
+from webapp.auth import current_project, policy
+
+bp = Blueprint("agent_pages", __name__)
+
+OPEN_REQUESTS = 20
+
+
+@bp.get("/<project_key>/agents")
+@policy("project.read")
+def index(project_key: str) -> str:
+    project_id = current_project().id
+    return rendering.page(
+        "agents/index.html", agents=Agent.of_project(project_id), requests=_requests(project_id)
+    )
+
+
+def _requests(project_id: UUID) -> Sequence[ExecutorRequest]:
+    """Agents that were asked for and are not there yet, newest first."""
+    query = select(ExecutorRequest).where(
+        ExecutorRequest.project_id == project_id,
+        ExecutorRequest.kind == "agent_provision",
+        ExecutorRequest.status != "processed",
+    )
+    return db.session.scalars(query.order_by(ExecutorRequest.created_at.desc()).limit(OPEN_REQUESTS)).all()

@@ -1,0 +1,80 @@
+"""The Team Room's page, and the addresses that lead to it."""
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from models import labs
+from models.errors import NotFound
+from models.policy import SIGNED_IN
+from models.project import Project
+from webapp import rendering, visible
+from webapp.auth import current_project, policy
+from webapp.schemas import LAST_SEQ
+from webapp.visible import LAST_PROJECT
+
+bp = Blueprint("rooms", __name__)
+
+A_YEAR = 365 * 86_400
+
+
+@bp.get("/")
+@bp.get("/chat")
+@policy(SIGNED_IN)
+def home() -> AnyResponse:
+    """To the project used last."""
+    project = visible.last_project()
+    if project is None:
+        raise NotFound("you are not in a project yet: ask an owner for an invite")
+    return redirect(_first_page(project))
+
+
+@bp.get("/<project_key>/")
+@policy("project.read")
+def project(project_key: str) -> AnyResponse:
+    return redirect(_first_page(current_project()))
+
+
+def _first_page(project: Project) -> str:
+    on = labs.enabled("team_room", project.id)
+    return url_for("rooms.chat", project_key=project.key) if on else f"/{project.key}/settings"
+
+
+@bp.get("/<project_key>/chat")
+@policy("message.read")
+def chat(project_key: str) -> Response:
+    """The newest messages, or those around the seq of a permalink."""
+    around = _anchor()
+    layout = rendering.layout()
+    if layout["room"] is None:
+        raise NotFound
+    shown = rendering.messages(layout["room"], around=around)
+    html = render_template(
+        "room/show.html",
+        **layout,
+        thread=layout["room"],
+        read_seq=layout["room_read_seq"],
+        messages=shown.messages,
+        has_before=shown.has_before,
+        has_after=shown.has_after,
+        anchor_seq=around,
+    )
+    return _remembered(make_response(html))
+
+
+def _anchor() -> int | None:
+    """The seq in the address; what is none asks for the newest."""
+    text = request.args.get("around", "")
+    return min(int(text), LAST_SEQ) if text.isdecimal() and len(text) < 20 else None
+
+
+def _remembered(response: Response) -> Response:
+    """This is the project used last."""
+    response.set_cookie(
+        LAST_PROJECT,
+        current_project().key,
+        max_age=A_YEAR,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
+    )
+    return response

@@ -1,0 +1,200 @@
+"""What requests of the room and the agents may say; whether a value is acceptable is the models' to judge."""
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import ValidationError, fields, validate
+
+from models.message import EMOJI, LONGEST
+
+LAST_SEQ = 2**31 - 1
+MOST = 100
+
+
+class Number(fields.Integer):
+    """A whole number of JSON: neither text, nor a fraction, nor true."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strict=True, **kwargs)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, (bool, str)):
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Seq(fields.Integer):
+    """A place in a thread or stream, from an address; one past all places is the last of them."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        seq = super()._deserialize(value, attr, data, **kwargs)
+        if seq < 0:
+            raise ValidationError("must not be negative")
+        return min(seq, LAST_SEQ)
+
+
+class NewMessage(ma.Schema):
+    content = fields.String(required=True, metadata={"maxLength": LONGEST, "description": "Markdown"})
+    client_id = fields.String(
+        required=True,
+        metadata={"maxLength": 64, "description": "Yours, once per message: a repeat gives the first answer"},
+    )
+    reply_to = fields.UUID(load_default=None, allow_none=True)
+
+
+class MessageEdit(ma.Schema):
+    content = fields.String(required=True, metadata={"maxLength": LONGEST})
+
+
+class MessageWindow(ma.Schema):
+    """Which page of a thread: the newest, or one before, after or around a seq."""
+
+    before = Seq()
+    after = Seq()
+    around = Seq()
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, MOST))
+
+    @ma.validates_schema
+    def one_place(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if len(data.keys() & {"before", "after", "around"}) > 1:
+            raise ValidationError("give one of before, after and around", "around")
+
+
+class ReadMark(ma.Schema):
+    seq = Number(required=True, validate=validate.Range(0, LAST_SEQ))
+
+
+class Deliver(ma.Schema):
+    message_id = fields.String(
+        required=True,
+        metadata={
+            "maxLength": 64,
+            "description": "A message's id, or one of yours (its client_id) for a message made now",
+        },
+    )
+    target_agent_key = fields.String(required=True)
+    message = fields.String(required=True, metadata={"maxLength": LONGEST})
+    project_id = fields.UUID(
+        metadata={"description": "Without it: the token's project, or the one you used last"}
+    )
+
+
+class Delivered(ma.Schema):
+    mode = fields.String(validate=validate.OneOf(("direct", "backup")))
+    delivery_id = fields.UUID()
+
+
+class StreamPosition(ma.Schema):
+    since = Seq(load_default=None, allow_none=True)
+    wait = fields.Float(load_default=0.0, validate=validate.Range(0, 30))
+
+
+class NewAgent(ma.Schema):
+    key = fields.String(required=True)
+    name = fields.String(required=True)
+    title = fields.String(load_default="")
+    persona = fields.String(load_default="")
+    model = fields.String(load_default="")
+    runtime = fields.String(load_default="builtin")
+
+
+class AgentEdit(ma.Schema):
+    name = fields.String()
+    title = fields.String()
+    persona = fields.String()
+    model = fields.String()
+
+
+class Requested(ma.Schema):
+    mode = fields.String(validate=validate.OneOf(("direct", "backup")))
+    request_id = fields.UUID()
+
+
+class MessageRow(ma.Schema):
+    """A message as the API and its stream say it."""
+
+    id = fields.UUID()
+    project_id = fields.UUID()
+    thread_id = fields.UUID()
+    seq = fields.Integer()
+    author_kind = fields.String(validate=validate.OneOf(("person", "agent", "system")))
+    author_key = fields.String(allow_none=True)
+    user_id = fields.UUID(allow_none=True)
+    content = fields.String()
+    message_type = fields.String(
+        validate=validate.OneOf(("text", "task_proposal", "action_proposal", "system"))
+    )
+    metadata = fields.Dict()
+    status = fields.String(validate=validate.OneOf(("sent", "delivered", "read", "failed")))
+    target_agent_key = fields.String(allow_none=True)
+    client_id = fields.String(allow_none=True)
+    reply_to = fields.UUID(allow_none=True)
+    addressed = fields.List(fields.UUID(), allow_none=True)
+    created_at = fields.DateTime()
+    edited_at = fields.DateTime(allow_none=True)
+    deleted_at = fields.DateTime(allow_none=True)
+
+
+class ShownMessage(ma.Schema):
+    id = fields.UUID()
+    seq = fields.Integer()
+    html = fields.String()
+    row = fields.Nested(MessageRow)
+
+
+class MessagePage(ma.Schema):
+    messages = fields.List(fields.Nested(ShownMessage))
+    first = fields.Integer(allow_none=True)
+    last = fields.Integer(allow_none=True)
+    has_before = fields.Boolean()
+    has_after = fields.Boolean()
+
+
+class Partial(ma.Schema):
+    offset = fields.Integer()
+    text = fields.String()
+    delivery_id = fields.UUID()
+
+
+class ReadRow(ma.Schema):
+    thread_id = fields.UUID()
+    read_seq = fields.Integer()
+
+
+class ThreadRow(ma.Schema):
+    id = fields.UUID()
+    project_id = fields.UUID()
+    title = fields.String()
+    kind = fields.String(validate=validate.OneOf(("room", "dm")))
+    last_seq = fields.Integer()
+    paused_at = fields.DateTime(allow_none=True)
+
+
+class ThreadList(ma.Schema):
+    threads = fields.List(fields.Nested(ThreadRow))
+
+
+class AgentList(ma.Schema):
+    agents = fields.List(fields.Dict())
+
+
+class StreamPart(ma.Schema):
+    seq = fields.Integer()
+    items = fields.List(fields.Dict(), allow_none=True)
+    reset = fields.Boolean()
+    more = fields.Boolean()
+    live = fields.List(fields.Dict())
+
+
+class Ticket(ma.Schema):
+    ticket = fields.String()
+
+
+class Health(ma.Schema):
+    mode = fields.String(validate=validate.OneOf(("live", "backup")))
+    executor = fields.Dict()
+    checked_at = fields.DateTime()
+    last_ok_at = fields.DateTime(allow_none=True)
+
+
+EMOJI_RULE = f"one of {' '.join(EMOJI)}"

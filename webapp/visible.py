@@ -1,0 +1,99 @@
+"""What the caller may see: everything is loaded through here, so that missing and forbidden look the same."""
+
+from uuid import UUID
+
+from flask import request
+from sqlalchemy import select
+
+from models import labs
+from models.agent import Agent
+from models.base import db
+from models.delivery import Delivery
+from models.errors import NotFound
+from models.message import Message
+from models.project import Project
+from models.thread import Thread
+from models.user import Membership
+from webapp.auth import principal, projects, require
+
+LAST_PROJECT = "project"
+"""The cookie with the key of the project that was used last."""
+
+
+def room(project_id: UUID) -> Thread:
+    """The Team Room, while its flag is on."""
+    require("message.read", project_id)
+    if not labs.enabled("team_room", project_id):
+        raise NotFound
+    return db.session.scalars(
+        select(Thread).where(Thread.project_id == project_id, Thread.kind == "room")
+    ).one()
+
+
+def thread(thread_id: UUID) -> Thread:
+    found = db.session.get(Thread, thread_id)
+    if found is None:
+        raise NotFound
+    require("message.read", found.project_id)
+    if not _open(found):
+        raise NotFound
+    return found
+
+
+def _open(thread: Thread) -> bool:
+    """A room is open to who may read messages; a DM to its owner alone, in a session of his own."""
+    if thread.kind == "room":
+        return labs.enabled("team_room", thread.project_id)
+    who = principal()
+    own = who.kind == "person" and who.token_id is None and who.id == thread.owner_user_id
+    return own and labs.enabled("dms", thread.project_id)
+
+
+def message(message_id: UUID) -> Message:
+    found = db.session.get(Message, message_id)
+    if found is None:
+        raise NotFound
+    thread(found.thread_id)
+    return found
+
+
+def delivery(delivery_id: UUID) -> Delivery:
+    found = db.session.get(Delivery, delivery_id)
+    if found is None:
+        raise NotFound
+    thread(found.thread_id)
+    return found
+
+
+def answer_being_written(reply_id: UUID) -> Delivery:
+    """The delivery whose answer will be the message `reply_id`, while it is written."""
+    writing = (Delivery.reply_id == reply_id, Delivery.status == "delivered")
+    found = db.session.scalar(select(Delivery).where(*writing))
+    if found is None:
+        raise NotFound
+    thread(found.thread_id)
+    return found
+
+
+def agent(agent_id: UUID) -> Agent:
+    found = db.session.get(Agent, agent_id)
+    if found is None or found.archived_at is not None:
+        raise NotFound
+    require("project.read", found.project_id)
+    return found
+
+
+def last_project() -> Project | None:
+    """The project used last: the cookie's, or the one joined last; None for somebody in no project."""
+    mine = projects()
+    remembered = request.cookies.get(LAST_PROJECT)
+    for project in mine.values():
+        if project.key == remembered:
+            return project
+    newest = (
+        select(Membership.project_id)
+        .where(Membership.user_id == principal().id, Membership.project_id.in_(mine))
+        .order_by(Membership.created_at.desc(), Membership.id)
+    )
+    joined = db.session.scalar(newest.limit(1))
+    return mine[joined] if joined else next(iter(mine.values()), None)
