@@ -56,7 +56,7 @@ export default class extends Controller {
   #hear(piece) {
     if (piece.thread_id !== this.threadValue || this.#finished(piece.message_id)) return
     const answer = this.#answerFor(piece)
-    if (!answer.add(piece.offset, piece.text, piece.attempt)) this.#catchUp(piece.message_id)
+    if (!answer.add(piece.offset, piece.text, piece)) this.#catchUp(piece.message_id)
     this.#showSoon(answer)
   }
 
@@ -68,7 +68,7 @@ export default class extends Controller {
     for (let whole = false; !whole && this.#answers.has(id);) {
       try {
         const { ok, data } = await request("GET", `/api/messages/${id}/partial`)
-        whole = !ok || answer.add(data.offset ?? 0, data.text, data.attempt)
+        whole = !ok || answer.add(data.offset, data.text)
         this.#showSoon(answer)
       } catch (error) {
         if (!(error instanceof Offline)) throw error

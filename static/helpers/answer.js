@@ -6,8 +6,8 @@ export class Answer {
   #ahead = []
 
   // True when everything heard so far fits together; false while something before a piece is missing.
-  add(offset, piece, attempt = this.attempt) {
-    if (attempt !== this.attempt) this.#restart(attempt)
+  add(offset, piece, { attempt = this.attempt, reset = false } = {}) {
+    if (reset || attempt !== this.attempt) this.#restart(attempt)
     this.#ahead.push([offset, piece])
     this.#ahead.sort(([one], [other]) => one - other)
     while (this.#ahead.length && this.#ahead[0][0] <= this.length) this.#take(...this.#ahead.shift())

@@ -18,7 +18,7 @@ export const agent = (key) => agents.get(key)
 export const agentById = (id) => [...agents.values()].find((one) => one.id === id)
 export const setStatus = (key, status) => { if (agents.has(key)) agents.get(key).status = status }
 export const allAgents = () => [...agents.values()]
-export const allPeople = () => [...people.values()]
+export const allPeople = () => [...people.values()].filter(({ active }) => active)
 
 export const agentName = (key) => agents.get(key)?.name ?? key
 export const personName = (id) => people.get(id)?.name ?? "Somebody"

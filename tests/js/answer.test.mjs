@@ -33,8 +33,10 @@ test("what came before is not repeated", () => {
 
 test("a second attempt starts anew", () => {
   const answer = new Answer()
-  answer.add(0, "first try", 1)
-  answer.add(0, "second", 2)
-
+  answer.add(0, "first try", { attempt: 1 })
+  answer.add(0, "second", { attempt: 2 })
   assert.equal(answer.text, "second")
+  answer.add(0, "third", { attempt: 2, reset: true })
+
+  assert.equal(answer.text, "third")
 })
