@@ -91,15 +91,22 @@ class Delivery(Row, Stateful, Model):
     @classmethod
     def claim(cls, limit: int) -> list[Delivery]:
         """Up to `limit` waiting deliveries of built-in agents, oldest first, each with a fresh lease."""
-        builtin = (
+        free = cls._claimable().limit(limit).with_for_update(skip_locked=True, of=cls)
+        return [delivery for delivery in db.session.scalars(free) if delivery.take()]
+
+    @classmethod
+    def waiting(cls, limit: int) -> list[UUID]:
+        """The ids of what `claim` would take."""
+        return list(db.session.scalars(cls._claimable().with_only_columns(cls.id).limit(limit)))
+
+    @classmethod
+    def _claimable(cls) -> Any:
+        return (
             select(cls)
             .join(Agent, (Agent.project_id == cls.project_id) & (Agent.key == cls.target_agent_key))
             .where(cls.status == "queued", Agent.runtime == "builtin", Agent.archived_at.is_(None))
             .order_by(cls.created_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=cls)
         )
-        return [delivery for delivery in db.session.scalars(builtin) if delivery.take()]
 
     def take(self) -> bool:
         """Take it for this worker; False when another worker already has."""
@@ -283,19 +290,27 @@ class Delivery(Row, Stateful, Model):
         return changed_rows(aging) + changed_rows(resting)
 
     @classmethod
-    def overdue(cls, seconds: float = WATCHDOG_SECONDS) -> list[Delivery]:
-        """Delivered ones without progress, and queued ones that aged, for longer than the watchdog allows."""
+    def overdue(cls, seconds: float = WATCHDOG_SECONDS, only: UUID | None = None) -> list[Delivery]:
+        """Delivered ones without progress, and queued ones that aged, for longer than the watchdog allows.
+
+        `only` asks of one, and locks it: it may have moved since it was found.
+        """
         late = db_now(-seconds)
         stuck = (cls.status == "delivered") & (cls.progress_at < late)
         unserved = (cls.status == "queued") & (cls.aging_since < late)
-        return list(
-            db.session.scalars(select(cls).where(stuck | unserved).order_by(cls.created_at).limit(100))
-        )
+        return cls._found(stuck | unserved, only)
 
     @classmethod
-    def with_lost_lease(cls) -> list[Delivery]:
-        gone = (cls.status == "delivered", cls.lease_until < db_now())
-        return list(db.session.scalars(select(cls).where(*gone).order_by(cls.created_at).limit(100)))
+    def with_lost_lease(cls, only: UUID | None = None) -> list[Delivery]:
+        """Those whose worker let the lease run out; `only` asks of one, and locks it."""
+        return cls._found((cls.status == "delivered") & (cls.lease_until < db_now()), only)
+
+    @classmethod
+    def _found(cls, condition: Any, only: UUID | None) -> list[Delivery]:
+        query = select(cls).where(condition)
+        if only is not None:
+            query = query.where(cls.id == only).with_for_update()
+        return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))
 
 
 def _clean(text: str) -> str:

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, select, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Model, Row, Stateful, db, db_now, new_id
+from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id
+from models.worker import Worker
 
 KINDS = ("cron_create", "cron_job_patch", "cron_delete", "cron_run", "agent_provision", "doc_edit")
 LEASE_SECONDS = 30
@@ -50,8 +51,26 @@ class ExecutorRequest(Row, Stateful, Model):
         return request
 
     @classmethod
-    def next_queued(cls) -> ExecutorRequest | None:
-        return db.session.scalar(select(cls).where(cls.status == "queued").order_by(cls.created_at).limit(1))
+    def waiting(cls, limit: int = 20) -> list[UUID]:
+        """The ids of those that wait, oldest first."""
+        query = select(cls.id).where(cls.status == "queued").order_by(cls.created_at).limit(limit)
+        return list(db.session.scalars(query))
+
+    @classmethod
+    def age(cls) -> int:
+        """Let those that wait age while an executor is there, and stop the clock otherwise; rows changed."""
+        waiting = update(cls).where(cls.status == "queued")
+        if Worker.healthy("chat"):
+            return changed_rows(waiting.where(cls.aging_since.is_(None)).values(aging_since=db_now()))
+        return changed_rows(waiting.where(cls.aging_since.is_not(None)).values(aging_since=None))
+
+    @classmethod
+    def overdue(cls, seconds: float, only: UUID | None = None) -> list[ExecutorRequest]:
+        """Those that nobody carried out though somebody could; `only` asks of one, and locks it."""
+        query = select(cls).where(cls.status == "queued", cls.aging_since < db_now(-seconds))
+        if only is not None:
+            query = query.where(cls.id == only).with_for_update()
+        return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))
 
     def take(self) -> str | None:
         """The lease token for this worker; None when another worker was first."""

@@ -1,0 +1,1 @@
+"""What happens in the background: the doorbell, the chat worker, the clock."""

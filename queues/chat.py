@@ -1,0 +1,274 @@
+"""The chat worker: claims deliveries, answers up to 16 at once, and keeps its leases."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from functools import partial
+from uuid import UUID
+
+from flask import Flask
+
+from agents import loop as agent_loop
+from agents.loop import Outcome
+from agents.provider import Provider, ProviderSettings, provider_from
+from agents.tools import registry
+from agents.tools.tool import ToolContext
+from models.crashpoint import crashpoint
+from models.delivery import Delivery
+from queues import deliveries, requests
+from queues.answering import Answering, Why, show
+from queues.database import AWAY, DatabaseThread
+from queues.deliveries import Claimed
+from queues.doorbell import QUEUE, Bell
+from queues.heartbeat import Heartbeat
+from queues.listener import Listener
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+KEEP_SECONDS = 0.5
+BREATH = 0.02  # seconds between two rounds at least, so that many nudges become one
+DRAIN_SECONDS = 20.0
+GIVE_UP_SECONDS = 3.0
+HANGS_AFTER = 10.0
+ASIDE_SECONDS = 600.0
+BROKEN = "The answer could not be made, because of an error of the worker."
+
+
+class ChatWorker:
+    """One asyncio loop. Redis only wakes it: it looks every 2 s, and after each turn, by itself."""
+
+    def __init__(self, app: Flask, settings: ProviderSettings) -> None:
+        self._app, self._settings = app, settings
+        self._slots: int = app.config["CHAT_SLOTS"]
+        self._live: dict[str, Answering] = {}
+        self._aside: dict[UUID, float] = {}
+        self._stops = 0
+        self._look_at = 0.0
+        self._tick = time.monotonic()
+        self._bus = app.extensions["bus"]
+        self._bell: Bell = app.extensions["bell"]
+        self._database = DatabaseThread(app)
+        self._heartbeat = Heartbeat(app, QUEUE, self._slots, lambda: len(self._live), self._ticks)
+        self._listener = Listener(app.config["REDIS_URL"], QUEUE, self.ring)
+
+    async def serve(self) -> None:
+        """Work until `stop`. Then nothing is left behind but rows that others can take."""
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        self._provider: Provider = provider_from(self._settings)
+        self._app.extensions["bell"] = self
+        self._heartbeat.start()
+        self._listener.start()
+        log.info("answering with %s, %d at once", self._provider.label, self._slots)
+        try:
+            while not self._stops:
+                await self._round(look=True)
+            await self._drain()
+        finally:
+            self._listener.stop()
+            self._heartbeat.leave()
+            self._app.extensions["bell"] = self._bell
+            await self._provider.aclose()
+            self._database.close()
+            await asyncio.to_thread(self._heartbeat.join, 1.0)
+            self._bus.close()
+
+    def stop(self) -> None:
+        """Claim nothing more and let the turns end; a second time: end them now. From any thread."""
+        self._stops += 1
+        self._nudge_from_anywhere()
+
+    def ring(self) -> None:
+        """Work may wait, or a wish to stop. From any thread; another worker is rung when this one is full."""
+        self._look_at = 0.0
+        self._nudge_from_anywhere()
+        if len(self._live) >= self._slots:
+            self._bell.ring()
+
+    def _nudge_from_anywhere(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it what there was to wake
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    def _ticks(self) -> bool:
+        """Whether the loop, and the database thread it waits for, still move."""
+        return time.monotonic() - self._tick < HANGS_AFTER
+
+    # One round: keep what is held, take what waits.
+
+    async def _round(self, look: bool) -> None:
+        self._tick = time.monotonic()
+        try:
+            await self._keep()
+            if look and time.monotonic() >= self._look_at:
+                await self._look()
+        except AWAY as error:
+            log.warning("the database is away: %s", error)
+        except Exception:  # a worker that ends helps nobody; the next round tries again
+            log.exception("the worker stumbled")
+        await self._rest()
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(BREATH)
+        pause = KEEP_SECONDS if self._live else max(0.0, self._look_at - time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), min(pause, KEEP_SECONDS))
+        self._woken.clear()
+
+    async def _keep(self) -> None:
+        """Renew the leases, save the texts, say what agents do; end what a person or another decided."""
+        live = dict(self._live)
+        if not live:
+            return
+        texts = {token: text for token, one in live.items() if (text := one.unsaved()) is not None}
+        doing = [now for one in live.values() if (now := one.unsaid()) is not None]
+        try:
+            held = await self._database.write(deliveries.keep, list(live), texts, doing)
+        except Exception:
+            for one in live.values():
+                one.say_again()
+            raise
+        for token, one in live.items():
+            if token not in held:
+                one.cancel("lost")
+            elif held[token] == "stopped":
+                one.cancel("stopped")
+
+    async def _look(self) -> None:
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        free = self._slots - len(self._live)
+        if free > 0:
+            for claimed in await self._claim(free):
+                self._begin(claimed)
+        await requests.work_off(self._database)
+
+    async def _claim(self, free: int) -> list[Claimed]:
+        now = time.monotonic()
+        self._aside = {id: until for id, until in self._aside.items() if until > now}
+        if not self._aside:
+            try:
+                return await self._database.write(deliveries.claim, free)
+            except AWAY:
+                raise
+            except Exception:  # one of them is broken; which one, is found by taking each alone
+                log.exception("deliveries could not be claimed together")
+        return await self._claim_singly(free)
+
+    async def _claim_singly(self, free: int) -> list[Claimed]:
+        claimed: list[Claimed] = []
+        waiting = await self._database.read(Delivery.waiting, free + len(self._aside) + 1)
+        for delivery_id in waiting:
+            if delivery_id in self._aside or len(claimed) >= free:
+                continue
+            try:
+                claimed += await self._database.write(deliveries.claim_one, delivery_id)
+            except AWAY:
+                break
+            except Exception:  # it must not hold up the others; the watchdog ends it
+                log.exception("delivery %s cannot be claimed", delivery_id)
+                self._aside[delivery_id] = time.monotonic() + ASIDE_SECONDS
+                self._look_at = 0.0
+        return claimed
+
+    # One turn.
+
+    def _begin(self, claimed: Claimed) -> None:
+        crashpoint("claim.after_commit")
+        one = Answering(claimed, self._bus.publish, self._woken.set)
+        self._live[claimed.token] = one
+        one.show()
+        one.task = asyncio.create_task(self._answer(one))
+
+    async def _answer(self, one: Answering) -> None:
+        try:
+            outcome = await self._outcome(one)
+            one.end()
+            if await self._record(one, outcome):
+                crashpoint("finish.after_commit")
+        except Exception:  # the row must not wait for its lease to run out
+            log.exception("the answer to delivery %s failed", one.claimed.id)
+            await self._broken(one)
+        finally:
+            del self._live[one.claimed.token]
+            self._show_rest(one.claimed)
+            self._look_at = 0.0
+            self._woken.set()
+
+    async def _outcome(self, one: Answering) -> Outcome:
+        claimed = one.claimed
+        try:
+            turn, budget = await self._database.certainly(self._database.read, deliveries.prepare, claimed)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            return Outcome("cancelled", "")
+        context = ToolContext(
+            claimed.project_id, claimed.thread_id, claimed.agent_key, db=self._database.read
+        )
+        return await agent_loop.run(
+            turn,
+            provider=self._provider,
+            tools=registry.for_job("chat").bind(context),
+            budget=budget,
+            sink=one,
+        )
+
+    async def _record(self, one: Answering, outcome: Outcome) -> bool:
+        """Write how it ended, in one transaction; False when that was somebody else's to say."""
+        claimed, text, usage = one.claimed, outcome.text, outcome.usage
+        certainly = partial(self._database.certainly, self._database.write)
+        match outcome.status, one.why:
+            case "cancelled", "stopped":
+                return await certainly(deliveries.stop, claimed, text, usage)
+            case "cancelled", "lost":
+                await certainly(deliveries.let_go, claimed)
+                return False
+            case "cancelled", _:
+                return await certainly(deliveries.put_back, claimed, text, usage)
+            case "done", _:
+                return await certainly(deliveries.finish, claimed, text, usage)
+            case "stopped", _ if text.strip():
+                return await certainly(deliveries.finish, claimed, text, usage, _limit(outcome.error))
+        return await certainly(deliveries.fail, claimed, outcome.error, text, usage)
+
+    async def _broken(self, one: Answering) -> None:
+        one.end()
+        try:
+            await self._database.certainly(
+                self._database.write, deliveries.fail, one.claimed, BROKEN, one.written, None
+            )
+        except Exception:  # its lease is no longer renewed, so the sweeper will decide
+            log.exception("delivery %s could not even fail", one.claimed.id)
+
+    def _show_rest(self, claimed: Claimed) -> None:
+        others = [o for o in self._live.values() if o.claimed.agent_key == claimed.agent_key]
+        same = [o for o in others if o.claimed.project_id == claimed.project_id]
+        if same:
+            same[-1].show()
+        else:
+            show(self._bus.publish, claimed, "idle")
+
+    # The end.
+
+    async def _drain(self) -> None:
+        """Let the turns end by themselves for a while; what is left then is put back."""
+        self._heartbeat.leave()
+        until = time.monotonic() + self._app.config.get("DRAIN_SECONDS", DRAIN_SECONDS)
+        while self._live and self._stops == 1 and time.monotonic() < until:
+            await self._round(look=False)
+        self._cancel_all("drained")
+        tasks = [one.task for one in self._live.values() if one.task is not None]
+        if tasks:
+            _, left = await asyncio.wait(tasks, timeout=GIVE_UP_SECONDS)
+            log.info("%d answers were put back", len(tasks) - len(left))
+
+    def _cancel_all(self, why: Why) -> None:
+        for one in list(self._live.values()):
+            one.cancel(why)
+
+
+def _limit(sentence: str) -> str:
+    """Who stopped it, when its budget did."""
+    return f"a limit ({sentence.rstrip('.').lower()})" if sentence else "a limit"

@@ -1,0 +1,54 @@
+"""Takes back what a dead worker held: its lease has run out."""
+
+import logging
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from models.base import db, reading
+from models.delivery import LEASE_SECONDS, Delivery
+from queues import roster
+from queues.one_by_one import OneByOne
+
+log = logging.getLogger(__name__)
+
+EVERY = 5.0
+AWAY_AFTER = 3 * EVERY
+
+
+def _clock() -> float:
+    """Seconds that also pass while the machine sleeps, as they do for the database's clock."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Sweeper:
+    """After an outage it waits: leases ran out while nobody could renew them, and owners come back too."""
+
+    def __init__(self, clock: Callable[[], float] = _clock) -> None:
+        self._clock = clock
+        self._seen_at = clock()
+        self._wait_until = 0.0
+        self._rows = OneByOne(self._take_back)
+
+    def sweep(self) -> int:
+        """How many deliveries were taken back."""
+        with reading():
+            lost = [delivery.id for delivery in Delivery.with_lost_lease()]
+            db.session.rollback()
+        self._note_outage()
+        return 0 if self._clock() < self._wait_until else self._rows.run(lost)
+
+    def _note_outage(self) -> None:
+        now = self._clock()
+        away, self._seen_at = now - self._seen_at, now
+        if away > AWAY_AFTER:
+            self._wait_until = now + max(LEASE_SECONDS, away)
+            log.warning("the database or this process was away for %.0f s, leases get time", away)
+
+    def _take_back(self, delivery_id: UUID) -> bool:
+        for delivery in Delivery.with_lost_lease(only=delivery_id):
+            project_id, key = delivery.project_id, delivery.target_agent_key
+            taken = delivery.lost()
+            roster.rest(project_id, key)
+            return taken
+        return False

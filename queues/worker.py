@@ -1,0 +1,45 @@
+"""Starts a worker process: `python -m queues.worker chat`."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+from flask import Flask
+
+from agents.provider import ProviderSettings
+from queues.chat import ChatWorker
+from queues.doorbell import QUEUE
+from webapp import create_app
+
+
+def settings_of(app: Flask) -> ProviderSettings:
+    """The model endpoint that the configuration names; none means the demo."""
+    config = app.config
+    given = {"model_default": config["ANTHROPIC_MODEL"]} if config["ANTHROPIC_MODEL"] else {}
+    return ProviderSettings(
+        api_key=config["ANTHROPIC_API_KEY"] or None,
+        base_url=config["ANTHROPIC_BASE_URL"] or None,
+        **given,
+    )
+
+
+async def serve(app: Flask) -> None:
+    worker = ChatWorker(app, settings_of(app))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+    await worker.serve()
+
+
+def main(arguments: list[str]) -> None:
+    if arguments != [QUEUE]:
+        raise SystemExit(f"usage: python -m queues.worker {QUEUE}")
+    asyncio.run(serve(create_app()))
+    logging.shutdown()
+    # Nothing is left to do; a thread that waits for a hung database or Redis must not hold the end.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

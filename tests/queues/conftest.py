@@ -1,0 +1,87 @@
+"""A crew with work for agents, and chat workers inside the test's own process."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+
+from agents.provider import ProviderSettings
+from agents.scripted import ScriptedTransport
+from models.base import db
+from queues.chat import ChatWorker
+from tests.queues.crew import Crew
+from tests.support.processes import wait_until
+
+
+@pytest.fixture
+def crew(db: SQLAlchemy) -> Crew:
+    return Crew.create()
+
+
+class Published:
+    """Stands for the bus: keeps what was published."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, dict[str, Any]]] = []
+
+    def publish(self, kind: str, payload: dict[str, Any]) -> None:
+        self.said.append((kind, payload))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [payload for said, payload in self.said if said == kind]
+
+
+class Running:
+    """A chat worker in a thread, with a script for a model."""
+
+    def __init__(self, app: Flask, script: Any) -> None:
+        self.app = app
+        self.bus = Published()
+        app.extensions["bus"] = self.bus
+        self.transport = ScriptedTransport(script)
+        settings = ProviderSettings(api_key="key", transport=self.transport)
+        self.worker = ChatWorker(app, settings)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        asyncio.run(self.worker.serve())
+
+    def stop(self, timeout: float = 10) -> None:
+        self.worker.stop()
+        self.thread.join(timeout)
+        assert not self.thread.is_alive(), "the worker did not end"
+
+    def end(self) -> None:
+        if self.thread.is_alive():
+            self.stop()
+        with self.app.app_context():
+            db.engine.dispose()
+
+    def deltas(self) -> list[dict[str, Any]]:
+        return self.bus.of("delta")
+
+    def wait_text(self) -> None:
+        wait_until(self.deltas, what="a first delta")
+
+
+@pytest.fixture
+def start(make_app: Callable[..., Flask], crew: Crew) -> Iterator[Callable[..., Running]]:
+    """`start(script, CHAT_SLOTS=1)` starts a worker; all are stopped in the end."""
+    started: list[Running] = []
+
+    def start(script: Any, **settings: Any) -> Running:
+        app = make_app(**{"DRAIN_SECONDS": 0.2, **settings})
+        started.append(Running(app, script))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.end()
