@@ -144,7 +144,6 @@ def _committed(session: Session) -> None:
 @event.listens_for(Session, "after_transaction_end")
 def _ended(session: Session, transaction: SessionTransaction) -> None:
     """The connection is given back by now: nobody's lock waits for the callbacks."""
-    session.info.get("change_marks", {}).pop(transaction, None)
     if transaction.parent is not None:
         return
     for key in ("changes", "change_marks", "publishing"):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from flask import current_app
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.util import identity_key
@@ -27,14 +28,16 @@ BREATH_SECONDS = 0.010
 def snapshot() -> Iterator[Session]:
     """A read-only snapshot that begins now: what this context's session had open is ended first.
 
-    Its rows leave the session at the end, so that a partial which asks for more than was loaded
-    fails loudly, instead of reading something newer.
+    It has a session of its own, whose rows leave it at the end: a partial that asks for more than
+    was loaded fails loudly, instead of reading something newer.
     """
-    session = db.session()
-    if session.new or session.dirty or session.deleted or session.info.get("changes"):
+    outer = db.session()
+    if outer.new or outer.dirty or outer.deleted or outer.info.get("changes"):
         raise RuntimeError("a snapshot would lose what this session has not committed")
-    session.rollback()
-    with reading():
+    # Its connection goes back first: whoever held one while waiting for another could wait for ever.
+    outer.rollback()
+    with current_app.app_context(), reading():
+        session = db.session()
         try:
             yield session
         finally:

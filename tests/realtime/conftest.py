@@ -17,12 +17,11 @@ from models.base import db as database_handle
 from models.project import Project
 from models.session import UserSession
 from models.user import User
-from tests.realtime.wire import Page
+from tests.realtime.wire import Page, Wire
 from tests.realtime.world import World
 from tests.support.databases import SECRET_KEY, Database
 from tests.support.processes import Process, free_port, wait_until
 from tests.support.redis import RedisServer
-from tests.support.stub import create_app
 
 Session = tuple[UUID, str]
 
@@ -72,7 +71,6 @@ class House:
     folder: Path
     redis: RedisServer
     webs: list[Web] = field(default_factory=list)
-    pages: list[Page] = field(default_factory=list)
 
     def web(self, **variables: str) -> Web:
         """Another web process, started and ready."""
@@ -114,26 +112,21 @@ class House:
     def page(self, web: Web, session: Session, *streams: str, **options: Any) -> Page:
         """A page connected to `web` that follows the streams."""
         page = Page(web.url, session, **options)
-        self.pages.append(page)
         for stream in streams:
             page.follow(stream)
         return page
 
     def end(self) -> None:
-        for page in self.pages:
-            page.close()
+        Wire.close_all()
         for web in self.webs:
             web.end()
 
 
 @pytest.fixture
-def house(database: Database, redis_server: RedisServer, tmp_path: Path) -> Iterator[House]:
-    app = create_app({"DATABASE_URL": database.url})
+def house(app: Flask, database: Database, redis_server: RedisServer, tmp_path: Path) -> Iterator[House]:
     house = House(app, database, tmp_path, redis_server)
     yield house
     house.end()
-    with app.app_context():
-        database_handle.engine.dispose()
 
 
 @pytest.hookimpl(wrapper=True)
