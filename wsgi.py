@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import eventlet.wsgi
+from eventlet import tpool
 from eventlet.hubs import trampoline
 from flask import Flask
 from werkzeug.wsgi import ClosingIterator
@@ -36,6 +37,8 @@ BACKLOG = 4096
 HALF_OPEN_SECONDS = 20
 """How long a connection may say nothing while it owes us a request. A waiting long poll owes none, and
 Engine.IO gives its websockets a time of their own, ping interval and timeout together."""
+THREADS = 2
+"""For slow work. More would only slow each other down, and a flood of sign-ins all others with them."""
 LAST_REQUESTS_SECONDS = 10
 LAST_PACKETS_SECONDS = 0.1
 
@@ -61,6 +64,11 @@ class InFlight:
         self.count -= 1
 
 
+def in_thread(work: Callable[..., Any], *args: Any) -> Any:
+    """Slow work (hashing, markdown) in a real thread, so that the loop goes on meanwhile."""
+    return tpool.execute(work, *args)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A second copy on the same port must fail, and no broadcast may wait for a delayed ACK."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -72,6 +80,7 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(app: Flask) -> None:
     """Answer until SIGTERM or SIGINT; then finish what was begun."""
     asked_to_stop = _stop_signals()
+    tpool.set_num_threads(THREADS)
     server: Server = app.extensions["realtime"]
     in_flight = InFlight(app)
     listening = listen(app.config["HOST"], app.config["PORT"])
@@ -124,9 +133,13 @@ def _stop(server: Server, serving: Any, in_flight: InFlight) -> None:
 
 
 def main() -> None:
-    from webapp import create_app
+    from webapp import config, create_app
 
-    app = create_app()
+    try:
+        app = create_app()
+    except config.BadSetting as error:
+        sys.exit(str(error))
+    app.extensions["offload"] = in_thread
     attach(app, "eventlet")
     serve(app)
 

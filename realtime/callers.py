@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from models.base import db, utcnow
 from models.policy import Principal
+from models.project import Project
 from models.session import IDLE, LONGEST, UserSession
 from models.user import Membership, User
 from realtime.hardening import Link, Rate
@@ -31,11 +32,12 @@ def standings(session_ids: Iterable[UUID]) -> dict[UUID, Standing]:
             UserSession.user_id,
             UserSession.seen_at,
             UserSession.created_at,
-            Membership.project_id,
+            Project.id,
             Membership.role,
         )
         .join(User, User.id == UserSession.user_id)
         .outerjoin(Membership, Membership.user_id == User.id)
+        .outerjoin(Project, (Project.id == Membership.project_id) & Project.archived_at.is_(None))
         .where(UserSession.id.in_(sessions), *UserSession.living(utcnow()), User.deactivated_at.is_(None))
     )
     found: dict[UUID, Standing] = {}

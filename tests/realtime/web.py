@@ -26,7 +26,7 @@ def create_app() -> Flask:
     app.config["SQLALCHEMY_DATABASE_URI"] = app.config["DATABASE_URL"]
     db.init_app(app)
     app.extensions["bus"] = Bus(app.config["REDIS_URL"], "tests")
-    app.add_url_rule("/readyz", view_func=lambda: "yes")
+    app.add_url_rule("/readyz", "readyz", lambda: "yes")
     app.add_url_rule("/emit", view_func=emit, methods=["POST"])
     app.add_url_rule("/slow", view_func=slow)
     app.add_url_rule("/state", view_func=state)
@@ -70,7 +70,7 @@ def without_gate(app: Flask) -> None:
     calls: list[str] = []
     realtime.socketio.server.on("connect", lambda *_: calls.append("connect"))
     realtime.socketio.server.on("disconnect", lambda *_: calls.append("disconnect"))
-    app.add_url_rule("/calls", view_func=lambda: jsonify(calls))
+    app.add_url_rule("/calls", "calls", lambda: jsonify(calls))
     realtime.start = realtime.stop = lambda: None  # type: ignore[method-assign]
     app.extensions["realtime"] = realtime
 

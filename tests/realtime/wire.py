@@ -4,7 +4,7 @@ import json
 import socket
 import struct
 import time
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import websocket
@@ -23,8 +23,12 @@ class Closed(AssertionError):
 class Wire:
     """One websocket up to the Engine.IO OPEN packet; `connect` does the rest."""
 
+    ever: ClassVar[list["Wire"]] = []
+
     def __init__(self, url: str, secret: str = "", origin: str | None = "same", **options: Any) -> None:
         self.url = url
+        self._acks = 0
+        self.events: list[Event] = []
         # Another name than Origin suppresses the library's own header.
         shown = url if origin == "same" else origin
         self._ws = websocket.create_connection(
@@ -35,8 +39,7 @@ class Wire:
             timeout=10,
             **options,
         )
-        self._acks = 0
-        self.events: list[Event] = []
+        Wire.ever.append(self)
         self.opened = json.loads(self.read()[1:])
 
     def connect(self, ticket: object) -> str:
@@ -106,6 +109,11 @@ class Wire:
 
     def close(self) -> None:
         self._ws.shutdown()
+
+    @classmethod
+    def close_all(cls) -> None:
+        while cls.ever:
+            cls.ever.pop().close()
 
     def _keep(self, text: str) -> None:
         if text.startswith("42"):
