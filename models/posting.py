@@ -59,7 +59,8 @@ def _address(
     thread: Thread, message: Message, draft: Draft, quoted: dict[UUID, Message], audience: Audience
 ) -> None:
     if draft.agent_key is not None:
-        _call_others(thread, message, draft.rendered.mentions, tokens=0)
+        called = draft.rendered.mentions if draft.deliver_to is None else [draft.deliver_to]
+        _call_others(thread, message, called, tokens=0)
         return
     answer_to = quoted.get(draft.reply_to) if draft.reply_to else None
     people, agents = audience.of(draft.rendered.mentions, answer_to)

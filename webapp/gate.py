@@ -129,18 +129,19 @@ class Gate:
             return [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
 
     def _commit(self, batch: list[_Waiter]) -> None:
-        posts = [waiter.post for waiter in batch]
-        outcomes: Sequence[Outcome]
-        try:
-            outcomes = self._write(posts)
-        except Busy as busy:
-            db.session.rollback()
-            outcomes = [busy] * len(batch)
-        except (SQLAlchemyError, DomainError):
-            db.session.rollback()
-            outcomes = self._one_by_one(posts)
+        outcomes = self._outcomes([waiter.post for waiter in batch])
         for waiter, outcome in zip(batch, outcomes, strict=True):
             waiter.outcome = outcome
+
+    def _outcomes(self, posts: Sequence[Post]) -> Sequence[Outcome]:
+        try:
+            return self._write(posts)
+        except Busy as busy:
+            db.session.rollback()
+            return [busy] * len(posts)
+        except (SQLAlchemyError, DomainError):
+            db.session.rollback()
+            return self._one_by_one(posts)
 
     def _one_by_one(self, posts: Sequence[Post]) -> list[Outcome]:
         """One post broke the batch: the others must not suffer. A database that is away answers all."""

@@ -10,8 +10,9 @@ from models.agent import Agent
 from models.base import db, reading
 from models.delivery import Delivery
 from models.errors import Conflict, NotFound
-from models.message import Message
+from models.message import LONGEST, Message
 from models.posting import no_such_agent
+from models.text import clean
 from models.thread import Thread
 from queues.direct import mode_of
 from webapp import gate, visible
@@ -33,6 +34,8 @@ def deliver(words: dict[str, Any]) -> Response:
     `message_id` is the id of a message that the caller may see, or else the caller's own id for a new
     message in the Team Room: there it is the client_id, so that a repeat finds the message again.
     """
+    clean(words["message_id"], "message_id", longest=64)
+    clean(words["message"], "message", longest=LONGEST)
     with reading():
         known = _known(words["message_id"])
         thread = visible.thread(known.thread_id) if known else _room(words.get("project_id"))
@@ -45,7 +48,9 @@ def deliver(words: dict[str, Any]) -> Response:
     message = _again(known.id, words) if known else _anew(thread, words)
     wanted = (Delivery.message_id == message.id, Delivery.target_agent_key == agent.key)
     with reading():
-        delivery_id = db.session.scalars(select(Delivery.id).where(*wanted)).one()
+        delivery_id = db.session.scalar(select(Delivery.id).where(*wanted))
+    if delivery_id is None:
+        raise Conflict("agents go on among themselves here only when a person says so")
     return jsonify({"mode": mode, "delivery_id": str(delivery_id)})
 
 
