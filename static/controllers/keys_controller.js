@@ -6,7 +6,7 @@ const CHORD_MS = 900
 
 // Keys of every page: "?" lists them all, G and a letter goes somewhere.
 export default class extends Controller {
-  #chord = 0
+  #chord = -Infinity
 
   press(event) {
     if (event.metaKey || event.ctrlKey || event.altKey || typingIn(event.target) || somethingOpen()) return
@@ -21,7 +21,7 @@ export default class extends Controller {
   }
 
   #go(key) {
-    this.#chord = 0
+    this.#chord = -Infinity
     const link = document.querySelector(`.sidebar [data-go="${CSS.escape(key)}"]`)
     if (link) visit(link.href)
   }

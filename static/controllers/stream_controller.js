@@ -78,6 +78,7 @@ export default class extends Controller {
 
   // Runs a change inside the scroller, for the controllers that share it.
   keep(change) {
+    this.#following = !this.afterValue && atBottom(this.scrollerTarget) // the scroll event may not have come yet
     this.#following = keep(this.scrollerTarget, change, { stick: !this.afterValue }) && !this.afterValue
     this.#top = this.scrollerTarget.scrollTop
   }
