@@ -48,11 +48,11 @@ class Answering:
             self._nudge()
 
     def reset(self, offset: int) -> None:
-        """The text from here on is taken back; pages cut theirs at the offset of the next delta."""
+        """The text from here on is taken back: pages begin anew with what is left of it."""
         self._parts = [self.written[:offset]]
         self._moved = True
         self._coalescer.reset(offset)
-        self._emit(offset, "", reset=True)
+        self._emit(0, self.written, reset=True)
 
     @property
     def written(self) -> str:

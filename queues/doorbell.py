@@ -70,6 +70,8 @@ class WorkerBell:
         while True:
             self._rung.wait()
             self._rung.clear()
+            if time.monotonic() < self._resume_at:
+                continue  # rung while the last try was still failing
             try:
                 ring_once(client, self._queue)
                 self._failures = 0

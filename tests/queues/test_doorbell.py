@@ -1,0 +1,215 @@
+"""Redis is a doorbell: rung, it makes work begin at once; absent, ill or emptied, work goes on."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+import redis
+from flask import Flask
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from agents.wire import Say
+from models import Delivery, db
+from queues import chat, doorbell
+from queues.doorbell import LOOK, QUEUE, WorkerBell, ring_once
+from tests.queues.conftest import Published, Running
+from tests.queues.crew import Crew
+from tests.support.processes import wait_until
+from tests.support.redis import RedisServer
+
+Start = Callable[..., Running]
+
+
+class Counting:
+    """Counts how often it was rung."""
+
+    rung = 0
+
+    def ring(self) -> None:
+        self.rung += 1
+
+
+@pytest.fixture
+def hello(start: Start, app: Flask, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Start a worker beside a Redis that the test may harm, which the test's own commits ring."""
+    monkeypatch.setitem(app.extensions, "bell", WorkerBell(redis_server.url))
+
+    def hello(**settings: object) -> Running:
+        return start(lambda body: Say("hello"), REDIS_URL=redis_server.url, **settings)
+
+    return hello
+
+
+@pytest.fixture
+def only_by_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker does not look by itself, so that what is answered was rung for."""
+    monkeypatch.setattr(chat, "LOOK_SECONDS", 600.0)
+
+
+def listening(server: RedisServer) -> bool:
+    with redis.Redis.from_url(server.url) as client:
+        return any(line["cmd"] == "blmove" for line in client.client_list())
+
+
+def job_count(server: RedisServer) -> int:
+    with redis.Redis.from_url(server.url) as client:
+        return Queue(QUEUE, connection=client, serializer=JSONSerializer).count
+
+
+@pytest.mark.usefixtures("only_by_ring")
+@pytest.mark.databases("sqlite")
+class TestRung:
+    def test_a_message_is_answered_at_once(self, crew: Crew, hello: Start, redis_server: RedisServer) -> None:
+        hello()
+        wait_until(lambda: listening(redis_server), what="a listening worker")
+
+        crew.wait(crew.ask(), "processed", timeout=2)
+
+    def test_rings_go_on_after_redis_was_emptied(
+        self, crew: Crew, hello: Start, redis_server: RedisServer
+    ) -> None:
+        hello()
+        wait_until(lambda: listening(redis_server), what="a listening worker")
+        redis_server.flush()
+
+        crew.wait(crew.ask(), "processed", timeout=2)
+
+    def test_rings_are_heard_again_when_redis_is_back(
+        self, crew: Crew, hello: Start, redis_server: RedisServer
+    ) -> None:
+        hello()
+        wait_until(lambda: listening(redis_server), what="a listening worker")
+        redis_server.restart()
+        wait_until(lambda: listening(redis_server), 15, "a listening worker")
+
+        crew.wait(crew.ask(), "processed", timeout=2)
+
+    def test_doubled_foreign_and_broken_jobs_do_no_harm(
+        self, crew: Crew, hello: Start, redis_server: RedisServer
+    ) -> None:
+        with redis.Redis.from_url(redis_server.url) as client:
+            jobs = Queue(QUEUE, connection=client, serializer=JSONSerializer)
+            for _ in range(10):
+                jobs.enqueue_call(LOOK, result_ttl=0)
+            jobs.enqueue_call("os.no_such_thing", failure_ttl=1)
+            client.rpush("rq:queue:chat", "a-job-that-does-not-exist")
+        running = hello()
+        wait_until(lambda: not job_count(redis_server), what="an empty queue")
+        asked = crew.ask()
+
+        assert crew.wait(asked, "processed").attempts == 1
+        assert len(running.transport.requests) == 1
+        assert len(crew.answers()) == 1
+
+
+@pytest.mark.databases("sqlite")
+class TestWithoutRedis:
+    """I12: nothing is lost and work goes on, slower."""
+
+    def flow(self, crew: Crew, harm: Callable[[], object] | None = None) -> None:
+        """Post while Redis is harmed; everything is answered, and posting never waits."""
+        asked = []
+        for number in range(6):
+            if number == 3 and harm:
+                harm()
+            began = time.monotonic()
+            asked.append(crew.ask(f"@trunks {number}"))
+            assert time.monotonic() - began < 0.5, "a post waited for Redis"
+        for delivery_id in asked:
+            crew.wait(delivery_id, "processed", timeout=8)
+        assert len(crew.answers()) == 6
+
+    def test_redis_was_never_there(self, crew: Crew, hello: Start, redis_server: RedisServer) -> None:
+        redis_server.kill()
+        hello()
+        self.flow(crew)
+        assert crew.healthy()
+
+    def test_redis_is_killed(self, crew: Crew, hello: Start, redis_server: RedisServer) -> None:
+        hello()
+        self.flow(crew, redis_server.kill)
+
+    def test_redis_hangs(self, crew: Crew, hello: Start, redis_server: RedisServer) -> None:
+        running = hello()
+        self.flow(crew, redis_server.pause)
+        running.stop()
+        redis_server.resume()
+
+    def test_redis_is_emptied(self, crew: Crew, hello: Start, redis_server: RedisServer) -> None:
+        hello()
+        self.flow(crew, redis_server.flush)
+
+    def test_no_redis_is_configured(self, crew: Crew, start: Start) -> None:
+        start(lambda body: Say("hello"), REDIS_URL="")
+        self.flow(crew)
+
+
+class TestCommit:
+    @pytest.fixture
+    def bell(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> Counting:
+        bell = Counting()
+        monkeypatch.setitem(app.extensions, "bell", bell)
+        return bell
+
+    def test_new_work_rings_and_other_changes_do_not(self, crew: Crew, bell: Counting) -> None:
+        crew.say("no agent is named here, @jonas")
+        assert bell.rung == 0
+
+        crew.ask()
+        assert bell.rung == 1
+
+    def test_a_commit_tells_the_heads_of_its_streams(
+        self, crew: Crew, app: Flask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bus = Published()
+        monkeypatch.setitem(app.extensions, "bus", bus)
+
+        crew.ask()
+
+        [heads] = bus.of("ring")
+        assert list(heads) == [f"project:{crew.project.id}"]
+
+    def test_what_was_rolled_back_does_not_ring(self, crew: Crew, bell: Counting) -> None:
+        delivery_id = crew.ask()
+        db.session.get_one(Delivery, delivery_id).stop("Mara")
+        db.session.rollback()
+
+        assert bell.rung == 1
+
+
+class TestBell:
+    def test_never_more_than_one_ring_waits(self, redis_server: RedisServer) -> None:
+        with redis.Redis.from_url(redis_server.url) as client:
+            for _ in range(5):
+                ring_once(client, QUEUE)
+
+        assert job_count(redis_server) == 1
+
+    def test_a_ring_reaches_the_queue_from_its_own_thread(self, redis_server: RedisServer) -> None:
+        bell = WorkerBell(redis_server.url)
+        for _ in range(100):
+            bell.ring()
+
+        wait_until(lambda: job_count(redis_server) == 1, what="a job")
+
+    def test_a_hung_redis_is_left_alone_for_a_while(
+        self, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried: list[float] = []
+        real = ring_once
+
+        def noted(client: redis.Redis, queue: str) -> None:
+            tried.append(time.monotonic())
+            real(client, queue)
+
+        monkeypatch.setattr(doorbell, "ring_once", noted)
+        bell = WorkerBell(redis_server.url)
+        redis_server.pause()
+        began = time.monotonic()
+        while time.monotonic() - began < 1.8:
+            bell.ring()
+            assert time.monotonic() - began < 2.5, "ringing blocked"
+        redis_server.resume()
+
+        assert len(tried) == 1
