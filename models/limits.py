@@ -39,8 +39,10 @@ class LoginAttempt(Row, Model):
             )
 
     @classmethod
-    def failed(cls, email: str, address: str) -> None:
-        db.session.add(cls(account_hash=_account(email), address=address))
+    def failed(cls, email: str, address: str) -> LoginAttempt:
+        attempt = cls(account_hash=_account(email), address=address)
+        db.session.add(attempt)
+        return attempt
 
 
 def _account(email: str) -> str:

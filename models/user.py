@@ -84,6 +84,16 @@ class User(Row, Model):
     def active(self) -> bool:
         return self.deactivated_at is None
 
+    def deactivate(self) -> None:
+        """Close the account; Invalid while it is the last owner's of a project."""
+        for membership in self.memberships:
+            membership.keep_an_owner()
+        if self.deactivated_at is None:
+            self.deactivated_at = utcnow()
+
+    def reactivate(self) -> None:
+        self.deactivated_at = None
+
     @property
     def initials(self) -> str:
         words = self.name.split()
@@ -143,19 +153,25 @@ class Membership(Row, Model):
         if role not in ROLES:
             raise invalid("role", f"must be one of {', '.join(ROLES)}")
         if role != "owner":
-            self._keep_an_owner()
+            self.keep_an_owner()
         self.role = role
 
     def end(self) -> None:
         """Leave the project; what the person wrote stays."""
-        self._keep_an_owner()
+        self.keep_an_owner()
         db.session.delete(self)
 
-    def _keep_an_owner(self) -> None:
-        others = select(Membership.id).where(
-            Membership.project_id == self.project_id,
-            Membership.role == "owner",
-            Membership.id != self.id,
+    def keep_an_owner(self) -> None:
+        """Invalid when the project would be left without an owner who can sign in."""
+        others = (
+            select(Membership.id)
+            .join(User, User.id == Membership.user_id)
+            .where(
+                Membership.project_id == self.project_id,
+                Membership.role == "owner",
+                Membership.id != self.id,
+                User.deactivated_at.is_(None),
+            )
         )
         if self.role == "owner" and db.session.scalar(others.limit(1)) is None:
             raise Invalid("a project needs an owner", fields={"role": ["is the last owner's"]})

@@ -264,6 +264,12 @@ def refuse_views_without_policy(app: Flask) -> None:
         raise RuntimeError(f"these routes declare no policy: {', '.join(without)}")
 
 
+def only_read_from_here() -> None:
+    """Commit; what follows, such as the page that shows the result, reads one snapshot."""
+    db.session.commit()
+    begin_reading(True)
+
+
 # --- around each request ---
 
 

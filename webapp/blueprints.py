@@ -24,7 +24,7 @@ def register(app: Flask) -> None:
     # The API first: its addresses are more particular than /<project_key>/….
     described = Described(app)
     for name in API:
-        if find_spec(f"webapp.api.{name}") and find_spec("webapp.rendering"):
+        if find_spec(f"webapp.api.{name}"):
             described.register_blueprint(import_module(f"webapp.api.{name}").bp)
     for name in PAGES:
         if find_spec(f"webapp.pages.{name}"):

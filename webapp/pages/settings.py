@@ -1,0 +1,257 @@
+"""Settings of a project and of one's own account."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, make_response, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from models import labs as flags
+from models.agent import Agent
+from models.base import db
+from models.errors import Conflict, DomainError, Invalid, TooMany
+from models.policy import TOKEN_RIGHTS
+from models.session import UserSession
+from webapp import accounts
+from webapp.auth import (
+    current_project,
+    current_session,
+    current_user,
+    only_read_from_here,
+    policy,
+    principal,
+)
+from webapp.rendering import page
+
+bp = Blueprint("settings", __name__, url_prefix="/<project_key>/settings")
+
+Fields = dict[str, list[str]]
+REFUSED = (Invalid, Conflict, TooMany)
+
+
+def _back(section: str) -> AnyResponse:
+    return redirect(f"/{current_project().key}/settings/{section}", 303)
+
+
+def _refused(error: DomainError) -> Fields:
+    """Forget what was half done; the page that follows shows what was wrong."""
+    db.session.rollback()
+    only_read_from_here()
+    return error.fields or {"error": [error.message]}
+
+
+@bp.get("")
+@policy("project.read")
+def index(project_key: str) -> AnyResponse:
+    return _back("labs" if principal().may("labs.manage", current_project().id) else "account")
+
+
+# --- labs ---
+
+
+@bp.get("/labs")
+@policy("labs.manage")
+def labs(project_key: str) -> str:
+    on = flags.read(current_project().id)
+    shown = [
+        {"key": key, "sentence": sentence, "on": on[key], "built": key in flags.BUILT}
+        for key, sentence in flags.FLAGS.items()
+    ]
+    return page("settings/labs.html", labs=shown)
+
+
+@bp.post("/labs")
+@policy("labs.manage")
+def switch(project_key: str) -> AnyResponse:
+    on = {"true": True, "false": False}.get(request.form.get("on", ""))
+    flag = request.form.get("flag", "")
+    if on is None:
+        raise Invalid("on must be true or false", fields={"on": ["must be true or false"]})
+    accounts.switch_labs(current_project().id, {flag: on})
+    db.session.commit()
+    return _back("labs")
+
+
+# --- people ---
+
+
+@bp.get("/people")
+@policy("member.manage")
+def people(project_key: str) -> str:
+    return _people()
+
+
+def _people(errors: Fields | None = None, invite_url: str | None = None) -> str:
+    project_id = current_project().id
+    return page(
+        "settings/people.html",
+        memberships=accounts.members(project_id),
+        invites=accounts.open_invites(project_id),
+        invite_url=invite_url,
+        errors=errors or {},
+    )
+
+
+@bp.post("/people/<uuid:membership_id>")
+@policy("member.manage", fresh=True)
+def change_role(project_key: str, membership_id: UUID) -> AnyResponse:
+    member = accounts.membership(current_project().id, membership_id)
+    try:
+        accounts.change_role(member, request.form.get("role", ""))
+    except REFUSED as error:
+        return make_response(_people(_refused(error)), 422)
+    db.session.commit()
+    return _back("people")
+
+
+@bp.post("/people/<uuid:membership_id>/end")
+@policy("member.manage", fresh=True)
+def remove(project_key: str, membership_id: UUID) -> AnyResponse:
+    member = accounts.membership(current_project().id, membership_id)
+    try:
+        accounts.remove(member)
+    except REFUSED as error:
+        return make_response(_people(_refused(error)), 422)
+    db.session.commit()
+    return _back("people")
+
+
+@bp.get("/invites")
+@policy("invite.manage")
+def invites(project_key: str) -> AnyResponse:
+    return _back("people")
+
+
+@bp.post("/invites")
+@policy("invite.manage", fresh=True)
+def invite(project_key: str) -> Response:
+    try:
+        _, link = accounts.invite(current_project(), request.form.get("role", ""))
+    except REFUSED as error:
+        return make_response(_people(_refused(error)), 422)
+    only_read_from_here()
+    return make_response(_people(invite_url=link), 201)
+
+
+@bp.post("/invites/<uuid:invite_id>/revoke")
+@policy("invite.manage")
+def revoke_invite(project_key: str, invite_id: UUID) -> AnyResponse:
+    accounts.revoke_invite(current_project().id, invite_id)
+    db.session.commit()
+    return _back("people")
+
+
+# --- tokens ---
+
+
+@bp.get("/tokens")
+@policy("token.manage")
+def tokens(project_key: str) -> str:
+    return _tokens()
+
+
+def _tokens(errors: Fields | None = None, secret: str | None = None) -> str:
+    project_id = current_project().id
+    return page(
+        "settings/tokens.html",
+        tokens=accounts.living_tokens(project_id),
+        agents=Agent.of_project(project_id),
+        scopes={kind: sorted(rights) for kind, rights in TOKEN_RIGHTS.items()},
+        secret=secret,
+        errors=errors or {},
+    )
+
+
+@bp.post("/tokens")
+@policy("token.manage", fresh=True)
+def create_token(project_key: str) -> Response:
+    said = request.form
+    try:
+        _, text = accounts.create_token(
+            current_project().id,
+            said.get("kind", ""),
+            said.get("name", ""),
+            agent_key=said.get("agent_key") or None,
+            days=_days(said.get("days", "90")),
+        )
+    except REFUSED as error:
+        return make_response(_tokens(_refused(error)), 422)
+    only_read_from_here()
+    return make_response(_tokens(secret=text), 201)
+
+
+def _days(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 90:
+        raise Invalid("a token lives 1 to 90 days", fields={"days": ["must be 1 to 90"]})
+    return int(text)
+
+
+@bp.post("/tokens/<uuid:token_id>/revoke")
+@policy("token.manage")
+def revoke_token(project_key: str, token_id: UUID) -> AnyResponse:
+    accounts.revoke_token(current_project().id, token_id)
+    db.session.commit()
+    return _back("tokens")
+
+
+# --- one's own account ---
+
+
+@bp.get("/account")
+@policy("project.read")
+def account(project_key: str) -> str:
+    return _account()
+
+
+def _account(errors: Fields | None = None, saved: bool = False) -> str:
+    shown = [_shown(session) for session in accounts.own_sessions()]
+    return page("settings/account.html", sessions=shown, errors=errors or {}, saved=saved)
+
+
+def _shown(session: UserSession) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "created_at": session.created_at,
+        "last_seen_at": session.seen_at,
+        "user_agent": session.user_agent,
+        "ip": session.ip,
+        "current": session.id == current_session().id,
+    }
+
+
+@bp.post("/account/password")
+@policy("project.read")
+def change_password(project_key: str) -> AnyResponse:
+    said = request.form
+    try:
+        accounts.change_password(
+            current_user(), said.get("current", ""), said.get("password", ""), current_session().id
+        )
+    except REFUSED as error:
+        return make_response(_account(_refused(error)), 422)
+    only_read_from_here()
+    return make_response(_account(saved=True), 201)
+
+
+@bp.get("/account/password")
+@policy("project.read")
+def password(project_key: str) -> AnyResponse:
+    return _back("account")
+
+
+@bp.post("/account/sessions/<uuid:session_id>/revoke")
+@policy("project.read")
+def revoke_session(project_key: str, session_id: UUID) -> AnyResponse:
+    current_session()
+    accounts.sign_out(accounts.own_session(session_id))
+    db.session.commit()
+    return _back("account")
+
+
+@bp.post("/account/sessions/revoke-others")
+@policy("project.read")
+def revoke_others(project_key: str) -> AnyResponse:
+    accounts.note("sessions.revoked", "all but one")
+    UserSession.revoke_all(current_user(), but=current_session().id)
+    db.session.commit()
+    return _back("account")
