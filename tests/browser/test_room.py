@@ -1,0 +1,169 @@
+"""Two people and three agents in the room, as they would use it."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from models.delivery import WATCHDOG_SECONDS
+from tests.browser.conftest import SLOW, House
+
+
+def test_a_message_its_streamed_answer_and_its_fate_are_seen_by_both(house: House) -> None:
+    mara, jonas = house.enter("mara"), house.enter("jonas", phone=True)
+
+    mara.say("Hello **all**, @bulma tell me a story")
+
+    expect(jonas.message("tell me a story").locator("strong")).to_have_text("all")
+    for visitor in (mara, jonas):
+        writing = visitor.page.locator('article[aria-busy="true"]')
+        expect(writing).to_contain_text("sentence 4 of", timeout=SLOW)
+    mara.page.locator('article[aria-busy="true"]').get_by_role("button", name="Stop").click()
+
+    for visitor in (mara, jonas):
+        expect(visitor.answers("bulma")).to_contain_text("Stopped by Mara Lindqvist", timeout=SLOW)
+        expect(visitor.answers("bulma")).to_contain_text("sentence 4 of")
+        line = visitor.message("tell me a story").locator(".delivery")
+        expect(line).to_have_attribute("data-state", "processed")
+
+    before = jonas.messages()
+    jonas.page.reload()
+    expect(jonas.answers("bulma")).to_have_count(1)
+    assert jonas.messages() == before
+
+
+def test_all_three_agents_answer_when_all_are_called(house: House) -> None:
+    mara = house.enter("mara")
+
+    mara.say("@all who is here?")
+
+    for agent in ("trunks", "bulma", "krillin"):
+        expect(mara.answers(agent)).to_have_count(1, timeout=SLOW)
+    lines = mara.message("who is here?").locator('.delivery[data-state="processed"]')
+    expect(lines).to_have_count(3)
+    lines.first.locator("summary").click()
+    expect(lines.first.locator(".history li")).to_have_count(3)
+
+
+@pytest.mark.databases("sqlite")
+def test_an_agent_that_is_away_answers_when_it_returns(house: House) -> None:
+    house.live.worker.stop()
+    mara = house.enter("mara", state="backup")
+
+    expect(mara.page.locator("#composer-hint")).to_contain_text("Will be delivered when agent comes online")
+    mara.say("@trunks status please")
+    line = mara.message("status please").locator(".delivery")
+    expect(line).to_contain_text("agent will process when online")
+
+    house.live.worker.start()
+
+    expect(line).to_have_attribute("data-state", "processed", timeout=SLOW)
+    expect(mara.answers("trunks")).to_have_count(1)
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.environ(WATCHDOG_SECONDS="3", DEMO_DELAY="0")
+def test_a_failed_delivery_says_why_and_can_be_tried_again(house: House) -> None:
+    assert WATCHDOG_SECONDS == 120
+    mara = house.enter("mara")
+
+    mara.say("@krillin fail")
+
+    line = mara.message("fail").locator(".delivery")
+    expect(line).to_have_attribute("data-state", "failed", timeout=SLOW)
+    line.get_by_role("button", name="Retry").click()
+    expect(line.locator(".history")).to_contain_text("attempt 2", timeout=SLOW)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_viewer_reads_live_and_cannot_write(house: House) -> None:
+    mara, vera = house.enter("mara"), house.enter("vera")
+
+    expect(vera.page.locator(".composer")).to_be_hidden()
+    mara.say("@jonas and nobody in particular")
+
+    expect(vera.message("nobody in particular")).to_be_visible()
+
+
+@pytest.mark.databases("sqlite")
+class TestComforts:
+    def test_edit_delete_react_and_reply_reach_the_other_page(self, house: House) -> None:
+        mara, jonas = house.enter("mara"), house.enter("jonas")
+        mara.say("@jonas the first word")
+        expect(jonas.message("the first word")).to_be_visible()
+
+        mara.message("the first word").focus()
+        mara.page.keyboard.press("e")
+        mara.page.locator("textarea:focus").fill("@jonas the better word")
+        mara.page.keyboard.press("Enter")
+        expect(jonas.message("the better word").locator(".edited")).to_be_visible()
+
+        jonas.message("the better word").hover()
+        jonas.page.get_by_role("button", name="Add reaction").click()
+        jonas.page.get_by_role("button", name=re.compile("👍|thumbs up", re.I)).first.click()
+        reaction = mara.message("the better word").locator('.reactions button[data-emoji="👍"]')
+        expect(reaction).to_contain_text("1")
+        expect(reaction).to_have_attribute("aria-pressed", "false")
+        reaction.click()
+        expect(reaction).to_have_attribute("aria-pressed", "true")
+        expect(reaction).to_contain_text("2")
+
+        jonas.message("the better word").focus()
+        jonas.page.keyboard.press("r")
+        jonas.say("I agree")
+        expect(mara.message("I agree").locator(".quote")).to_contain_text("the better word")
+
+    def test_typing_and_presence_are_seen(self, house: House) -> None:
+        mara, jonas = house.enter("mara"), house.enter("jonas")
+
+        # A signal may be lost while the page is still connecting, and is sent every 3 s at most.
+        mara.page.locator("#composer-text").press_sequentially("hello " * 12, delay=80)
+
+        expect(jonas.page.locator(".typing")).to_contain_text("Mara Lindqvist is typing")
+        row = jonas.page.locator("[data-person-row]").filter(has_text="Mara Lindqvist")
+        expect(row).to_contain_text("online")
+        mara.page.close()
+        expect(row).to_contain_text("away", timeout=SLOW)
+
+    def test_a_draft_survives_a_reload(self, house: House) -> None:
+        mara = house.enter("mara")
+
+        mara.page.locator("#composer-text").press_sequentially("not sent yet")
+        mara.page.reload()
+
+        expect(mara.page.locator("#composer-text")).to_have_value("not sent yet")
+
+    def test_a_mention_is_offered_while_one_types(self, house: House) -> None:
+        mara = house.enter("mara")
+
+        mara.page.locator("#composer-text").press_sequentially("ask @kri")
+        mara.page.get_by_role("option").filter(has_text="Krillin").wait_for()
+        mara.page.keyboard.press("Enter")
+
+        expect(mara.page.locator("#composer-text")).to_have_value(re.compile("ask @krillin"))
+
+    def test_a_script_in_a_message_stays_text(self, house: House) -> None:
+        mara, jonas = house.enter("mara"), house.enter("jonas")
+
+        mara.say("@jonas <img src=x onerror=alert(1)><script>alert(2)</script> [x](javascript:alert(3))")
+
+        message = jonas.message("onerror")
+        expect(message).to_contain_text("<script>alert(2)</script>")
+        assert message.locator("img, script, a[href^='javascript']").count() == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_fifty_messages_stay_in_one_order_on_both_pages_through_a_restart(house: House) -> None:
+    mara, jonas = house.enter("mara"), house.enter("jonas")
+
+    for number in range(1, 21):
+        (mara if number % 2 else jonas).say(f"@jonas number {number}.")
+    expect(mara.message("number 20.")).to_be_visible()
+    expect(jonas.message("number 20.")).to_be_visible()
+    assert house.live.web.stop() == 0
+    mara.say("@jonas written while the server was away")
+    house.live.web.start()
+    expect(jonas.message("written while the server was away")).to_be_visible(timeout=30_000)
+
+    assert mara.messages() == jonas.messages()
+    assert len(mara.messages()) == 21
