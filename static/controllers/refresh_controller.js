@@ -24,6 +24,7 @@ export default class extends Controller {
   }
 
   async #fetch() {
+    if (document.querySelector("[data-once]")) return // what is shown only once must stay
     const response = await fetch(location.href, { headers: { Accept: "text/html" } })
     if (!response.ok || response.redirected) return visit(location.href, { action: "replace" })
     const page = new DOMParser().parseFromString(await response.text(), "text/html")
