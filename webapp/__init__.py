@@ -7,11 +7,11 @@ from flask import Flask
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-import models
+import models  # noqa: F401 - all tables, whoever asks first
 from models import crashpoint
 from models.base import db
 from queues import doorbell
-from realtime import publication
+from realtime import publication  # noqa: F401 - the commit hook
 from webapp import assets, auth, blueprints, cli, config, csrf, errors, limits, logs, security
 
 __all__ = ["create_app"]
@@ -40,5 +40,3 @@ def _directly(work: Any, *args: Any) -> Any:
     """Slow work in place; wsgi.py puts a pool of real threads here, so that the web loop never stalls."""
     return work(*args)
 
-
-assert models and publication  # imported for what they register

@@ -26,7 +26,8 @@ from models.user import PASSWORD_LENGTHS, Invite, Membership, User, hash_passwor
 from webapp.auth import client_address, current_user, principal
 
 RESERVED = frozenset(
-    ["api", "static", "setup", "sign-in", "sign-out", "invites", "reset", "healthz", "readyz", "chat", "dms", "tasks", "runs", "agents", "schedule", "knowledge", "settings", "activity", "socket"]
+    {"api", "static", "setup", "sign-in", "sign-out", "invites", "reset", "healthz", "readyz", "socket"}
+    | {"chat", "dms", "tasks", "runs", "agents", "schedule", "knowledge", "settings", "activity"}
 )
 """First words of our own addresses, which no project's key may be."""
 
@@ -73,7 +74,7 @@ def _matches(stored: str | None, password: str) -> bool:
 
 
 def sign_in(email: str, password: str, old_secret: str | None) -> tuple[UserSession, str]:
-    """A new session, and the secret for its cookie; commits. Invalid, after equal work, when it is not right."""
+    """A new session, and the secret for its cookie; commits. Invalid, after equal work, when wrong."""
     address = client_address()
     with reading():  # a flood that is refused writes nothing
         LoginAttempt.check(email, address)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Flask, Response, current_app, g, request
-from sqlalchemy import Row, and_, select
+from sqlalchemy import and_, select
 
 from models.base import begin_reading, db, reading, utcnow
 from models.errors import Busy, Forbidden, NotFound, SignInNeeded
@@ -142,7 +142,7 @@ def by_token(text: str) -> Principal:
     )
 
 
-def _token_row(text: str) -> Row[tuple[ApiToken, User, Membership, Project]] | None:
+def _token_row(text: str) -> Any:
     row = db.session.execute(
         select(ApiToken, User, Membership, Project)
         .join(Project, and_(Project.id == ApiToken.project_id, Project.archived_at.is_(None)))
@@ -309,7 +309,7 @@ def _due(seen: UserSession | ApiToken) -> bool:
 def _note_use(app: Flask, kind: type[UserSession] | type[ApiToken], row_id: UUID) -> None:
     with app.app_context():
         try:
-            row = db.session.get(kind, row_id)
+            row: Any = db.session.get(kind, row_id)
             if row is not None and row.note_use():
                 db.session.commit()
         except Busy:

@@ -33,7 +33,7 @@ def once(view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     except IntegrityError:
         db.session.rollback()
         raise Conflict("this request is being carried out already") from None
-    response: Response = current_app.make_response(view(*args, **kwargs))
+    response: Any = current_app.make_response(view(*args, **kwargs))
     if response.status_code < 400 and not g.get("shown_once"):
         row.status, row.answer = response.status_code, response.get_json(silent=True)
         db.session.commit()

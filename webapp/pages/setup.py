@@ -68,8 +68,8 @@ def create() -> AnyResponse:
         db.session.rollback()
         only_read_from_here()
         typed = {name: said.get(name, "") for name in ("name", "email", "project_name")}
-        ticked = {"labs": form.labs, "agents": form.agents}
-        return _page(form.code, error.fields or {"code": [error.message]}, typed | ticked)
+        values = {**typed, "labs": form.labs, "agents": form.agents}
+        return _page(form.code, error.fields or {"code": [error.message]}, values)
     first = "chat" if form.labs else "settings/labs"
     response = make_response(redirect(f"/{project.key}/{first}", 303))
     set_session_cookie(response, secret, remember=True)
