@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from models.agent import Agent
 from models.base import begin_reading, db, utcnow
+from models.crashpoint import crashpoint
 from models.errors import Busy, DomainError, Forbidden, NotFound, SignInNeeded
 from models.message import Draft, Message
 from models.policy import Principal
@@ -189,7 +190,9 @@ def write(posts: Sequence[Post]) -> list[Message | DomainError]:
             thread = db.session.get_one(Thread, thread_id)
             messages = post_all(thread, [posts[place].draft for place in places])
             outcomes.update(zip(places, messages, strict=True))
+    crashpoint("post.before_commit")
     db.session.commit()
+    crashpoint("post.after_commit")
     return [outcomes[place] for place in range(len(posts))]
 
 
