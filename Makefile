@@ -32,6 +32,7 @@ types: ## check the types
 	@$(PYTHON) -m mypy
 
 bench: ## measure the promises, each against a limit or a peer, into bench/RESULTS.md
+	@$(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) -m scripts.setup run
 	@$(PYTHON) -m bench
 
 chaos: ## the long fault runs, of which `make test` runs a twentieth

@@ -1,5 +1,6 @@
 """Rounds that take turns, medians of them, and what a goal makes of the outcome."""
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +17,12 @@ class Effort:
     rounds: int = ROUNDS
     seconds: float = 4.0
     quick: bool = False
+
+    @property
+    def databases(self) -> dict[str, str]:
+        """The kinds to measure on, with their names; a quick run leaves one out."""
+        names = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+        return dict([*names.items()][:1]) if self.quick else names
 
     def scaled(self, full: int, quick: int) -> int:
         return quick if self.quick else full
@@ -52,7 +59,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     if not values:
         raise ValueError("nothing was measured")
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
+    return ordered[max(0, math.ceil(round(share * len(ordered), 6)) - 1)]
 
 
 def in_words(figures: Figures) -> str:

@@ -68,10 +68,10 @@ def application(database: Database) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def furnish(database: Database, people: int, agents: int = 0) -> Room:
+def furnish(database: Database, people: int, agents: int = 0, key: str = "bench") -> Room:
     """Make the project; without agents a message is delivered to nobody."""
     with application(database):
-        project = Project.create("bench", "Bench")
+        project = Project.create(key, key.capitalize())
         db.session.flush()
         labs.write(project.id, {"team_room": True})
         members = [_member(project, number) for number in range(people)]
@@ -88,7 +88,7 @@ def agent_key(number: int) -> str:
 
 
 def _member(project: Project, number: int) -> Person:
-    user = User.create(f"person{number}@example.org", f"Person{number} Bench", None)
+    user = User.create(f"person{number}@{project.key}.example.org", f"Person{number} {project.name}", None)
     user.join(project, "owner" if number == 0 else "member")
     session, secret = UserSession.start(user, "127.0.0.1", "bench")
     db.session.flush()

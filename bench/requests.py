@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,9 +47,11 @@ class Connection:
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         return await _answer(reader)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._streams is not None:
             self._streams[1].close()
+            with suppress(ConnectionError):
+                await self._streams[1].wait_closed()
 
 
 async def _answer(reader: asyncio.StreamReader) -> Answer:

@@ -16,6 +16,8 @@ Heard = Callable[[str, Packet, float], None]
 
 SUBSCRIBED = re.compile(r"43\d+\[")
 OPENING_AT_ONCE = 20
+NOTHING_MISSED = 2**52
+"""A `since` that no stream has reached: the page is told where the stream is, and nothing of the past."""
 
 
 def frame(text: str) -> bytes:
@@ -96,7 +98,7 @@ class Screen(asyncio.Protocol):
         elif text.startswith("0"):
             self._say("40" + json.dumps({"ticket": self._person.ticket()}))
         elif text.startswith("40"):
-            self._say("421" + json.dumps(["subscribe", {"stream": self._stream, "since": 0}]))
+            self._say("421" + json.dumps(["subscribe", {"stream": self._stream, "since": NOTHING_MISSED}]))
         elif SUBSCRIBED.match(text):
             self._on_subscribed(json.loads(text[text.index("[") :])[0])
         elif text.startswith("42"):

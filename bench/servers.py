@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from scripts import setup
 from scripts.programs import ROOT
 from tests.support.databases import Database, PostgresqlDatabases, SqliteDatabases
 from tests.support.live import Live
@@ -31,6 +32,7 @@ class Stage:
             if kind == "sqlite":
                 self._databases[kind] = SqliteDatabases(folder)
             else:
+                setup.postgresql()
                 cluster = PostgresqlDatabases(folder, durable=True)
                 self._ends.callback(cluster.stop)
                 self._databases[kind] = cluster

@@ -24,7 +24,6 @@ PER_SECOND = 10
 TEXT = "Which of the two backups is the newer one? I would restart it only *after* the check. " * 3
 ARRIVE_SECONDS = 5
 LIMIT, STORM = "without a database", "in a storm"
-DATABASES = posting.DATABASES
 
 NOTES = [
     f"{SCREENS} pages of {PEOPLE} people are open and {PER_SECOND} messages a second are posted by HTTP. The "
@@ -40,7 +39,7 @@ def run(stage: Stage, effort: Effort) -> Outcome:
     screens = effort.scaled(SCREENS, 20)
     seconds = effort.seconds * 2
     subjects = {}
-    for kind, name in DATABASES.items():
+    for kind, name in effort.databases.items():
         database = stage.database(kind)
         room = furnish(database, PEOPLE)
         server = stage.web(database, TRUSTED_PROXIES="1")
@@ -48,12 +47,14 @@ def run(stage: Stage, effort: Effort) -> Outcome:
         subjects[f"{name} {STORM}"] = partial(_measure, server, room, screens, seconds, database)
     subjects[LIMIT] = partial(_measure, *posting.served(stage, None, PEOPLE), screens, seconds, None)
     found = interleaved(subjects, effort.rounds)
-    return Outcome("(c, g) From send to the other screens, and the longest stall", _rows(found), NOTES)
+    return Outcome(
+        "(c, g) From send to the other screens, and the longest stall", _rows(found, effort), NOTES
+    )
 
 
-def _rows(found: dict[str, Figures]) -> list[Row]:
+def _rows(found: dict[str, Figures], effort: Effort) -> list[Row]:
     rows = []
-    for name in DATABASES.values():
+    for name in effort.databases.values():
         calm, rough, limit = found[name], found[f"{name} {STORM}"], found[LIMIT]
         rows += [
             Row(f"{name}: p95 ms", calm["p95 ms"], limit["p95 ms"], LIMIT, at_most(100, ratio=False)),
@@ -117,7 +118,7 @@ class Talk:
             posts.append(asyncio.create_task(self._post(connections[place], place)))
         await asyncio.gather(*posts)
         for connection in connections:
-            connection.close()
+            await connection.close()
 
     async def _post(self, connection: Connection, place: int) -> None:
         client_id = str(uuid4())

@@ -42,6 +42,12 @@ class Storm:
     async def sign_in_wrongly(self) -> None:
         """From another address each time, or the limit would answer before the slow hash."""
         connection = Connection(self._port)
+        try:
+            await self._sign_in_wrongly(connection)
+        finally:
+            await connection.close()
+
+    async def _sign_in_wrongly(self, connection: Connection) -> None:
         page = await connection.get("/sign-in", {})
         visitor = page.headers["set-cookie"].partition(f"{VISITOR}=")[2].partition(";")[0]
         token = page.body.decode().partition('name="csrf-token" content="')[2].partition('"')[0]

@@ -14,18 +14,17 @@ from bench.servers import Server, Stage
 OUTSTANDING = 32
 BYTES = 300
 PAGES = 8
-DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 LIMIT = "without a database"
 
 
 def run(stage: Stage, effort: Effort) -> Outcome:
     subjects = {
         name: partial(_measure, stage, *served(stage, kind), effort.seconds)
-        for kind, name in DATABASES.items()
+        for kind, name in effort.databases.items()
     }
     subjects[LIMIT] = partial(_measure, stage, *served(stage, None), effort.seconds)
     found = interleaved(subjects, effort.rounds)
-    return Outcome("(b) Posting a message", _rows(found), NOTES)
+    return Outcome("(b) Posting a message", _rows(found, effort), NOTES)
 
 
 NOTES = [
@@ -72,10 +71,10 @@ async def _posts(stage: Stage, server: Server, room: Room, seconds: float) -> Fi
     return {"posts/s": told["per_s"], "p50 ms": told["p50_ms"], "p99 ms": told["p99_ms"]}
 
 
-def _rows(found: dict[str, Figures]) -> list[Row]:
+def _rows(found: dict[str, Figures], effort: Effort) -> list[Row]:
     rows = []
     limit = found[LIMIT]
-    for name in DATABASES.values():
+    for name in effort.databases.values():
         ours = found[name]
         rows += [
             Row(f"{name}: posts/s", ours["posts/s"], limit["posts/s"], LIMIT, at_least(0.6)),
