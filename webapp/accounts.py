@@ -197,14 +197,18 @@ def set_up(form: FirstRun) -> tuple[User, Project]:
     if form.labs:
         labs.write(project.id, dict.fromkeys(labs.FLAGS, True))
     if form.agents:
-        for key, name, title, persona in DEMO_AGENTS:
-            Agent.provision(project.id, key, name, title=title, persona=persona)
+        bring_in_agents(project)
     return user, project
 
 
-def reset_link(user: User, project_id: UUID | None) -> str:
+def bring_in_agents(project: Project) -> None:
+    """Three agents to start with; the first is the one who answers when nobody is named."""
+    for key, name, title, persona in DEMO_AGENTS:
+        Agent.provision(project.id, key, name, title=title, persona=persona)
+
+
+def link_to_reset(user: User) -> str:
     """A link with which the person sets a new password, once, within a day."""
-    note("password.reset_link", f"user {user.handle}", project_id)
     said = [str(user.id), _fingerprint(user)]
     return f"{base_url()}/reset/{_signer('reset').dumps(said)}"
 
@@ -359,8 +363,9 @@ def reactivate(member: Membership) -> None:
 
 
 def link_for_reset(member: Membership) -> str:
+    note("password.reset_link", f"user {member.user.handle}", member.project_id)
     _govern(member.user)
-    return reset_link(member.user, member.project_id)
+    return link_to_reset(member.user)
 
 
 # --- invites ---
