@@ -46,4 +46,4 @@ document.addEventListener("turbo:load", () => {
 connection.addEventListener("signedout", () => {
   if (document.body.dataset.me) Turbo.visit(`/sign-in?next=${encodeURIComponent(location.pathname)}`)
 })
-connection.addEventListener("refused", () => Turbo.visit(location.href, { action: "replace" }))
+connection.addEventListener("refused", () => location.reload())

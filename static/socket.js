@@ -8,7 +8,7 @@ const LOST_AFTER_MS = 3000
 const ACK_MS = 8000
 const LONG_POLL_S = 25
 const WITHDRAWN = new Set(["forbidden", "not_found", "sign_in"])
-const EPHEMERAL = ["delta", "typing", "presence", "agent"]
+const EPHEMERAL = ["delta", "typing", "agent"]
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const jitter = (ms) => ms * (0.5 + Math.random())
@@ -21,6 +21,7 @@ class Connection extends EventTarget {
   #fallback
   #lost
   #byeMs = 0
+  #online = { project_id: null, online: [] }
 
   constructor() {
     super()
@@ -33,6 +34,10 @@ class Connection extends EventTarget {
     this.#socket.on("connect_error", () => this.#refused())
     this.#socket.on("changes", (packet) => this.#received(packet))
     this.#socket.on("server_bye", ({ retry_ms }) => { this.#byeMs = retry_ms })
+    this.#socket.on("presence", (detail) => {
+      this.#online = detail
+      this.#tell("presence")
+    })
     for (const name of EPHEMERAL) this.#socket.on(name, (detail) => this.#tell(name, detail))
     reach.addEventListener("reached", ({ detail }) => this.#heard(detail.status))
     reach.addEventListener("lost", () => this.#silent())
@@ -58,6 +63,9 @@ class Connection extends EventTarget {
       this.#fallbackSoon()
     }
   }
+
+  // Who was last said to be here; it is said when that changes, and a new page must know too.
+  online(project) { return this.#online.project_id === project ? this.#online.online : [] }
 
   emit(event, data) {
     if (this.#socket.connected) this.#socket.volatile.emit(event, data)

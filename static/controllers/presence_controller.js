@@ -9,7 +9,6 @@ const DOTS = { idle: "on", offline: "away" }
 export default class extends Controller {
   static targets = ["count"]
 
-  #online = new Set([document.body.dataset.me])
 
   connect() {
     connection.addEventListener("presence", this.#presence)
@@ -33,10 +32,7 @@ export default class extends Controller {
     this.#showPeople()
   }
 
-  #presence = ({ detail }) => {
-    this.#online = new Set([...detail.online, document.body.dataset.me])
-    this.#showPeople()
-  }
+  #presence = () => this.#showPeople()
 
   #agent = ({ detail: { agent, status, activity, tool } }) => {
     for (const row of this.#rows(agent)) this.#showAgent(row, status, activity || (tool ? `using ${tool}` : ""))
@@ -66,8 +62,9 @@ export default class extends Controller {
   #away(key) { return document.documentElement.dataset.mode === "backup" && agentOf(key)?.runtime !== "external" }
 
   #showPeople() {
+    const online = new Set([document.body.dataset.me, ...connection.online(document.querySelector('meta[name="project"]').content)])
     for (const row of this.element.querySelectorAll("[data-person-row]")) {
-      const here = this.#online.has(row.dataset.personRow)
+      const here = online.has(row.dataset.personRow)
       row.querySelector(".presence").dataset.state = here ? "on" : "away"
       row.querySelector("[data-doing]").textContent = here ? "online" : "away"
     }

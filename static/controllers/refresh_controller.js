@@ -1,5 +1,4 @@
 import { Controller } from "@hotwired/stimulus"
-import { visit } from "@hotwired/turbo"
 import { connection } from "../socket.js"
 import { debounce, morph } from "../helpers/dom.js"
 
@@ -24,9 +23,10 @@ export default class extends Controller {
   }
 
   async #fetch() {
-    if (document.querySelector("[data-once]")) return // what is shown only once must stay
     const response = await fetch(location.href, { headers: { Accept: "text/html" } })
-    if (!response.ok || response.redirected) return visit(location.href, { action: "replace" })
+    const once = document.querySelector("[data-once]") // what is shown only once must stay
+    if (!once && (!response.ok || response.redirected)) return location.reload()
+    if (!response.ok) return
     const page = new DOMParser().parseFromString(await response.text(), "text/html")
     for (const part of document.querySelectorAll("[data-refresh]")) {
       const fresh = page.getElementById(part.id)

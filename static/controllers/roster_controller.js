@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { fillNames, readRoster } from "../helpers/roster.js"
+import { fillNames, me, readRoster } from "../helpers/roster.js"
 import { fillTimes } from "../helpers/times.js"
 
 // Fills names, avatars and local times wherever they appear, on the first paint and in all that is added later.
@@ -15,8 +15,10 @@ export default class extends Controller {
 
   disconnect() { this.#observer.disconnect() }
 
+  // A page is made for a role: with another one it is another page.
   reread() {
     readRoster()
+    if (me() && !this.element.classList.contains(`role-${me().role}`)) return location.reload()
     this.#fill(this.element)
   }
 
