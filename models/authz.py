@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import event, inspect, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column
 
 from models import labs
 from models.base import Model, changed_rows, db
@@ -56,6 +56,8 @@ def _bump(session: Session) -> None:
         changed_rows(update(AuthzEpoch).where(AuthzEpoch.id == 1).values(epoch=AuthzEpoch.epoch + 1))
 
 
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
-    session.info.pop("rights_changed", None)
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, transaction: SessionTransaction) -> None:
+    # A savepoint's rollback leaves standing what was changed before it.
+    if transaction.parent is None:
+        session.info.pop("rights_changed", None)

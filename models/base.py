@@ -48,7 +48,8 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
             return value.replace(tzinfo=UTC)
-        return value
+        # PostgreSQL answers in the zone of its own settings.
+        return value.astimezone(UTC) if value is not None else None
 
 
 class db_now(GenericFunction[datetime]):
