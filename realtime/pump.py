@@ -13,10 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from flask import Flask
-from sqlalchemy import String, bindparam, literal, select, tuple_
+from sqlalchemy import String, TextualSelect, bindparam, literal, select, text
 from sqlalchemy.orm import Session
 
 from models import AuthzEpoch, Stream, StreamChange, db
@@ -270,18 +272,6 @@ _LOOK = (
     .where(Stream.name.in_(bindparam("names", expanding=True)))
     .union_all(select(literal("", String), AuthzEpoch.epoch).where(AuthzEpoch.id == 1))
 )
-_key = tuple_(StreamChange.stream, StreamChange.seq)
-_NEWS = (
-    select(
-        StreamChange.stream,
-        StreamChange.seq,
-        StreamChange.table,
-        StreamChange.row_id,
-        StreamChange.op,
-    )
-    .where(_key.in_(bindparam("keys", expanding=True)))
-    .order_by(StreamChange.seq)
-)
 
 
 def _heads_and_epoch(session: Session, names: list[str]) -> tuple[dict[str, int], int]:
@@ -301,16 +291,34 @@ def _reach(positions: dict[str, int], heads: dict[str, int]) -> dict[str, int]:
 
 def _news(
     session: Session, positions: dict[str, int], reached: dict[str, int]
-) -> dict[str, list[tuple[int, str, Any, str]]]:
-    # The log has no gaps, so the missing lines are known by their keys.
-    keys = [
-        (name, seq) for name, position in positions.items() for seq in range(position + 1, reached[name] + 1)
-    ]
-    news: dict[str, list[tuple[int, str, Any, str]]] = {}
-    if keys:
-        for stream, seq, table, row_id, op in session.connection().execute(_NEWS, {"keys": keys}):
+) -> dict[str, list[tuple[int, str, UUID, str]]]:
+    spans = [(name, at, reached[name]) for name, at in positions.items() if reached[name] > at]
+    news: dict[str, list[tuple[int, str, UUID, str]]] = {}
+    if spans:
+        values: dict[str, Any] = {}
+        for index, (name, low, high) in enumerate(spans):
+            values |= {f"name{index}": name, f"low{index}": low, f"high{index}": high}
+        for stream, seq, table, row_id, op in session.connection().execute(_reading(len(spans)), values):
             news.setdefault(stream, []).append((seq, table, row_id, op))
     return news
+
+
+@lru_cache(maxsize=64)
+def _reading(spans: int) -> TextualSelect:
+    """Written as a join on the spans: a list of keys would be searched along the whole log."""
+    rows = ", ".join(f"(:name{index}, :low{index}, :high{index})" for index in range(spans))
+    return text(
+        f"WITH spans (name, low, high) AS (VALUES {rows}) "
+        "SELECT changes.stream, changes.seq, changes.table_name, changes.row_id, changes.op "
+        "FROM spans JOIN changes ON changes.stream = spans.name "
+        "AND changes.seq > spans.low AND changes.seq <= spans.high ORDER BY changes.seq"
+    ).columns(
+        StreamChange.stream,
+        StreamChange.seq,
+        StreamChange.table,
+        StreamChange.row_id,
+        StreamChange.op,
+    )
 
 
 _current: Pump | None = None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from flask import render_template
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload, lazyload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from models import (
     Agent,
@@ -77,7 +79,9 @@ class Published:
     more: Callable[[Any], dict[str, Any]] = lambda row: {}
     """What is said beyond the attributes, ready for JSON."""
     query: Callable[[], Any] | None = None
-    """The query of rows with all that `row` and the partial need; without it, the plain rows."""
+    """The query of rows with what `row` and the partial need of others; without it, the plain rows."""
+    complete: Callable[[Sequence[Any]], None] | None = None
+    """Gives loaded rows what they need of others, where that is quicker than a query with options."""
     partial: str | None = None
     variable: str = ""
     shown: Callable[[Any], Any] = lambda row: row
@@ -97,14 +101,24 @@ class Published:
 
     def load(self, ids: Sequence[UUID]) -> list[Any]:
         """Those of the rows that exist, with all that `row` and the partial need."""
+        rows = list(db.session.scalars(self._by_ids, {"ids": ids}))
+        if self.complete is not None:
+            self.complete(rows)
+        return rows
+
+    @cached_property
+    def _by_ids(self) -> Any:
         rows: Any = self.query() if self.query else select(self.model)
-        return list(db.session.scalars(rows.where(self.model.id.in_(ids))))
+        return rows.where(self.model.id.in_(_IDS))
 
     def html(self, row: Any) -> str | None:
         """The partial of a loaded row; None for a table that has none."""
         if self.partial is None:
             return None
         return render_template(self.partial, **{self.variable: self.shown(row)})
+
+
+_IDS: Any = bindparam("ids", expanding=True)
 
 
 def plain(value: Any) -> Any:
@@ -179,6 +193,32 @@ def _person(membership: Membership) -> dict[str, Any]:
     }
 
 
+_QUOTED = select(Message).where(Message.id.in_(_IDS))
+_REACTIONS = select(Reaction).where(Reaction.message_id.in_(_IDS)).order_by(Reaction.created_at)
+_DELIVERIES = (
+    select(Delivery)
+    .where(Delivery.message_id.in_(_IDS))
+    .order_by(Delivery.created_at, Delivery.target_agent_key)
+)
+
+
+def _with_all_shown(messages: Sequence[Message]) -> None:
+    """The same as Message.for_display in half the time: the pump does this for every message."""
+    ids = [message.id for message in messages]
+    quoted_ids = [message.reply_to for message in messages if message.reply_to is not None]
+    quoted = db.session.scalars(_QUOTED, {"ids": quoted_ids}) if quoted_ids else ()
+    quoted_by_id = {message.id: message for message in quoted}
+    for name, query in (("reactions", _REACTIONS), ("deliveries", _DELIVERIES)):
+        of_message: dict[UUID, list[Any]] = {message_id: [] for message_id in ids}
+        for row in db.session.scalars(query, {"ids": ids}):
+            of_message[row.message_id].append(row)
+        for message in messages:
+            set_committed_value(message, name, of_message[message.id])
+    for message in messages:
+        quote = quoted_by_id.get(message.reply_to) if message.reply_to else None
+        set_committed_value(message, "quoted", quote)
+
+
 def _status_with_agent() -> Any:
     whole = joinedload(AgentStatus.agent).joinedload(Agent.state).options(lazyload("*"))
     return select(AgentStatus).options(whole)
@@ -207,7 +247,7 @@ _ALL = (
             "deleted_at",
         ),
         more=lambda message: {"metadata": message.meta},
-        query=Message.for_display,
+        complete=_with_all_shown,
         partial="messages/_message.html",
         variable="message",
     ),

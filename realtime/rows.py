@@ -97,7 +97,8 @@ class Rows:
     def _load(self, table: str, ids: Sequence[UUID]) -> None:
         published = PUBLISHED[table]
         # What came along with another row of this snapshot needs no query, unless more of it is shown.
-        known = {} if published.query else _in_session(published.model, ids)
+        alone = published.query is None and published.complete is None
+        known = _in_session(published.model, ids) if alone else {}
         missing = [row_id for row_id in ids if row_id not in known]
         found = published.load(missing) if missing else []
         for row in (*known.values(), *found):

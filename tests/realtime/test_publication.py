@@ -9,7 +9,19 @@ import pytest
 from sqlalchemy import delete, event, insert, select, update
 from sqlalchemy.orm import Session
 
-from models import Agent, Draft, Message, Project, Reaction, Stream, StreamChange, Thread, Worker, db
+from models import (
+    Agent,
+    AuthzEpoch,
+    Draft,
+    Message,
+    Project,
+    Reaction,
+    Stream,
+    StreamChange,
+    Thread,
+    Worker,
+    db,
+)
 from models.base import changed_rows, touch
 from models.posting import post
 from realtime import publication
@@ -131,6 +143,19 @@ def test_the_control_of_savepoints_tells_of_rows_that_are_not_there(world: World
         assert committed(world) == [("projects", "update")]
     finally:
         event.listen(Session, "after_soft_rollback", publication._drop)
+
+
+def test_rights_changed_before_a_savepoint_that_fails_still_move_the_epoch(world: World) -> None:
+    epoch = AuthzEpoch.current()
+    world.mara.join(world.project, "owner")
+    world.jonas.memberships[0].change_role("viewer")
+    db.session.flush()
+    savepoint = db.session.begin_nested()
+    world.say("inside")
+    savepoint.rollback()
+    db.session.commit()
+
+    assert AuthzEpoch.current() == epoch + 1
 
 
 def test_a_rollback_forgets_everything(world: World, heard: list[Committed]) -> None:

@@ -16,7 +16,7 @@ from models.posting import post
 from realtime import publication, rows, streams
 from realtime import pump as pump_module
 from realtime.pump import Pump
-from tests.realtime.world import Packet, Screen, World
+from tests.realtime.world import Packet, Screen, World, statements
 
 
 def stream_of(world: World) -> str:
@@ -554,3 +554,29 @@ def test_readers_who_come_and_go_under_load_all_end_with_everything(
     for reader in last:
         messages = [row for (table, _), row in reader.rows.items() if table == "project_chat_messages"]
         assert sorted(row["seq"] for row in messages) == list(range(1, WRITERS * POSTS + 1))
+
+
+def test_a_look_takes_as_many_statements_for_many_streams_and_rows_as_for_one(world: World) -> None:
+    pump = world.pump()
+    pump.turn()
+    counts = []
+    for many in (1, 12):
+        for _ in range(many):
+            world.say("hello @trunks")
+            world.say("hello @trunks", thread=world.dm)
+        db.session.commit()
+        with statements() as run:
+            pump.turn()
+        counts.append(len(run))
+
+    assert counts[0] == counts[1] <= 6
+
+
+@pytest.mark.databases("sqlite")
+def test_a_look_searches_the_log_by_its_key(world: World) -> None:
+    with statements() as run:
+        pump_module._news(db.session(), {"a": 1, "b": 2}, {"a": 3, "b": 9})
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {run[-1]}", tuple("a13b29"))
+
+    steps = [step for *_, step in plan]
+    assert any("SEARCH changes USING INDEX" in step and "seq>?" in step for step in steps), steps

@@ -1,7 +1,7 @@
 """Streams: who may read, and what a reader who comes back is told."""
 
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from jinja2 import TemplateNotFound
@@ -15,7 +15,8 @@ from realtime import rows, streams
 from realtime.rows import collapsed
 from tests.realtime.world import Screen, World, statements
 
-PROJECT, PERSON = uuid4(), uuid4()
+PROJECT = UUID("01890000-0000-7000-8000-00000000000a")
+PERSON = UUID("01890000-0000-7000-8000-00000000000b")
 
 
 def person(role: str | None) -> Principal:
