@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Send:
-    """One client's attempt to post: `ok` is the server's promise, `unknown` a cut or a 5xx, `no` a refusal."""
+    """One client's attempt to post: `ok` is a promise, `unknown` a cut or a 5xx, `no` a refusal."""
 
     client: str
     id: str
