@@ -123,7 +123,7 @@ export default class extends Controller {
   async #stop(delivery) {
     const answer = [...this.#answers.values()].find((one) => one.delivery === delivery)
     const button = answer?.element.querySelector(".streambar .btn")
-    if (!button || button.disabled) return
+    if (!button?.checkVisibility() || button.disabled) return
     button.disabled = true
     try {
       const reply = await request("POST", `/api/deliveries/${delivery}/stop`)
