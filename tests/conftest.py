@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from playwright.sync_api import Browser, Page
 
+import models.base
 from tests.support import browser
 from tests.support.browser import Screens
+from tests.support.client import StrictClient
 from tests.support.databases import SECRET_KEY, Database, PostgresqlDatabases, SqliteDatabases
 from tests.support.live import Live
 from tests.support.redis import RedisServer
+from webapp import create_app
 
 KINDS = ("sqlite", "postgresql")
 SETTINGS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "PORT", "HOST",
@@ -105,51 +109,48 @@ def _running_redis(folder: Path) -> Iterator[RedisServer]:
     server.end()
 
 
-def _create_app() -> Callable[[dict[str, Any]], Flask]:
-    try:
-        from webapp import create_app
-    except ImportError:
-        from tests.support.stub import create_app
-    return create_app
-
-
 @pytest.fixture
 def make_app(database: Database, shared_redis: RedisServer) -> Callable[..., Flask]:
-    """Make the application with other settings than the usual ones of tests."""
+    """Make an application with other settings than the usual ones of tests."""
+    return partial(_make_app, database, shared_redis)
 
-    def make(**overrides: Any) -> Flask:
-        app = _create_app()(
-            {
-                "TESTING": True,
-                "SECRET_KEY": SECRET_KEY,
-                "DATABASE_URL": database.url,
-                "DATABASE_OWNER_URL": database.owner_url,
-                "REDIS_URL": shared_redis.url,
-                **overrides,
-            }
-        )
-        from tests.support.client import StrictClient
 
-        app.test_client_class = StrictClient
-        return app
-
-    return make
+@pytest.fixture(scope="session")
+def applications() -> dict[str, Flask]:
+    """One application per database address: making one takes longer than most tests."""
+    return {}
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask]) -> Flask:
-    return make_app()
+def app(database: Database, shared_redis: RedisServer, applications: dict[str, Flask]) -> Iterator[Flask]:
+    """The application with the usual settings; other tests used it before, and it served requests."""
+    app = applications.get(database.url) or _make_app(database, shared_redis)
+    applications[database.url] = app
+    yield app
+    with app.app_context():  # SQLite's file is replaced under the same name
+        models.base.db.session.remove()
+        models.base.db.engine.dispose()
+
+
+def _make_app(database: Database, redis: RedisServer, **overrides: Any) -> Flask:
+    usual = {
+        "TESTING": True,
+        "SECRET_KEY": SECRET_KEY,
+        "DATABASE_URL": database.url,
+        "DATABASE_OWNER_URL": database.owner_url,
+        "REDIS_URL": redis.url,
+    }
+    app = create_app({**usual, **overrides})
+    app.test_client_class = StrictClient
+    return app
 
 
 @pytest.fixture
 def db(app: Flask) -> Iterator[SQLAlchemy]:
     """The database inside an application context, in which a test may use the models."""
-    import models.base
-
     with app.app_context():
         yield models.base.db
         models.base.db.session.remove()
-        models.base.db.engine.dispose()
 
 
 @pytest.fixture

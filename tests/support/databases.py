@@ -57,11 +57,7 @@ def migrate(database: Database) -> None:
     """Run the release step, the same as a deployment does."""
     environ = {"PATH": os.environ["PATH"], "SECRET_KEY": SECRET_KEY, **database.environ}
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "webapp.release" if (ROOT / "webapp/release.py").exists() else "tests.support.stub",
-        ],
+        [sys.executable, "-m", "webapp.release"],
         cwd=ROOT,
         env=environ,
         stdout=subprocess.PIPE,
@@ -76,18 +72,21 @@ class SqliteDatabases:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._numbers = itertools.count(1)
+        self._unused: list[Path] = []
         self._template = folder / "template.sqlite3"
         migrate(self._at(self._template))
 
     def create(self) -> Database:
-        path = self._folder / f"test{next(self._numbers)}.sqlite3"
+        path = self._unused.pop() if self._unused else self._folder / f"{next(self._numbers)}.sqlite3"
         shutil.copyfile(self._template, path)
         return self._at(path)
 
     def drop(self, database: Database) -> None:
+        """Its name is used again, so that an application can be, too."""
         path = Path(database.url.removeprefix("sqlite:///"))
         for name in (path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm"))):
             name.unlink(missing_ok=True)
+        self._unused.append(path)
 
     def _at(self, path: Path) -> Database:
         return Database("sqlite", f"sqlite:///{path}", f"sqlite:///{path}")
