@@ -293,7 +293,7 @@ class Delivery(Row, Stateful, Model):
     def overdue(cls, seconds: float = WATCHDOG_SECONDS, only: UUID | None = None) -> list[Delivery]:
         """Delivered ones without progress, and queued ones that aged, for longer than the watchdog allows.
 
-        `only` asks of one, and locks it: it may have moved since it was found.
+        `only` asks of one, and locks it, unless somebody is at it: it may have moved since it was found.
         """
         late = db_now(-seconds)
         stuck = (cls.status == "delivered") & (cls.progress_at < late)
@@ -302,14 +302,14 @@ class Delivery(Row, Stateful, Model):
 
     @classmethod
     def with_lost_lease(cls, only: UUID | None = None) -> list[Delivery]:
-        """Those whose worker let the lease run out; `only` asks of one, and locks it."""
+        """Those whose worker let the lease run out; `only` as in overdue."""
         return cls._found((cls.status == "delivered") & (cls.lease_until < db_now()), only)
 
     @classmethod
     def _found(cls, condition: Any, only: UUID | None) -> list[Delivery]:
         query = select(cls).where(condition)
         if only is not None:
-            query = query.where(cls.id == only).with_for_update()
+            query = query.where(cls.id == only).with_for_update(skip_locked=True)
         return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))
 
 

@@ -66,10 +66,10 @@ class ExecutorRequest(Row, Stateful, Model):
 
     @classmethod
     def overdue(cls, seconds: float, only: UUID | None = None) -> list[ExecutorRequest]:
-        """Those that nobody carried out though somebody could; `only` asks of one, and locks it."""
+        """Those that nobody carried out though somebody could; `only` as in Delivery.overdue."""
         query = select(cls).where(cls.status == "queued", cls.aging_since < db_now(-seconds))
         if only is not None:
-            query = query.where(cls.id == only).with_for_update()
+            query = query.where(cls.id == only).with_for_update(skip_locked=True)
         return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))
 
     def take(self) -> str | None:

@@ -79,9 +79,10 @@ class Clock:
 
 
 def duties_of(app: Flask) -> list[Duty]:
+    patience: float = app.config["WATCHDOG_SECONDS"]
     return [
         Duty("sweeper", sweeper.EVERY, Sweeper().sweep),
-        Duty("watchdog", WATCH_EVERY, Watchdog(app.config["WATCHDOG_SECONDS"]).watch),
+        Duty("watchdog", min(WATCH_EVERY, patience), Watchdog(patience).watch),
         Duty("pruning", pruning.EVERY, pruning.prune),
     ]
 

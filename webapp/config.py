@@ -138,5 +138,11 @@ def _engine_options(url: str) -> dict[str, Any]:
     options: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5}
     if url.startswith("postgresql"):
         options["pool_pre_ping"] = True
-        options["connect_args"] = {"connect_timeout": 5, "application_name": "teamroom"}
+        # A process that hangs or is cut off inside a transaction must not hold its locks against all others.
+        patience = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=20s"
+        options["connect_args"] = {
+            "connect_timeout": 5,
+            "application_name": "teamroom",
+            "options": patience,
+        }
     return options

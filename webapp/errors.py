@@ -2,6 +2,7 @@
 
 import sqlite3
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import structlog
 from flask import Flask, Response, g, jsonify, redirect, render_template, request
@@ -111,7 +112,7 @@ def wants_json() -> bool:
 def _domain(error: errors.DomainError) -> BaseResponse:
     db.session.rollback()
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if isinstance(error, errors.SignInNeeded) and not wants_json():
+    if not wants_json() and error.code in ("sign_in", "reauthenticate"):
         return _to_sign_in()
     retry_after = 1 if isinstance(error, errors.Busy) else getattr(error, "retry_after", None)
     row = _as_published(error.row) if isinstance(error, errors.Conflict) else None
@@ -121,8 +122,16 @@ def _domain(error: errors.DomainError) -> BaseResponse:
 
 
 def _to_sign_in() -> BaseResponse:
-    asked = request.full_path.rstrip("?") if request.method == "GET" else ""
-    return redirect(f"/sign-in?next={asked}" if 1 < len(asked) < NEXT_LIMIT else "/sign-in", 303)
+    """To the form, and from there back to what was asked, or to the page whose form was sent."""
+    asked = request.full_path.rstrip("?") if request.method == "GET" else _page_before()
+    if len(asked) > NEXT_LIMIT:
+        asked = "/"
+    return redirect(f"/sign-in?next={quote(asked, safe='/?=')}" if asked else "/sign-in", 303)
+
+
+def _page_before() -> str:
+    before = urlsplit(request.referrer or "")
+    return before.path if before.netloc == request.host else "/"
 
 
 def _as_published(row: Any) -> dict[str, Any] | None:
@@ -201,7 +210,12 @@ def _database(error: Exception) -> BaseResponse:
         db.session.rollback()
         return answer(507, "the disk is full: nothing was changed, and reading still works")
     away = isinstance(error, DBAPIError) and error.connection_invalidated
-    if away or name.startswith("SQLITE_BUSY") or name[:2] in ("08", "53", "57") or name in ("40001", "40P01"):
+    if (
+        away
+        or name.startswith("SQLITE_BUSY")
+        or name[:2] in ("08", "53", "57")
+        or name in ("40001", "40P01", "55P03")
+    ):
         return _busy(error)
     if not name and not isinstance(error, IntegrityError) and type(original).__name__ == "OperationalError":
         return _busy(error)  # psycopg could not connect at all

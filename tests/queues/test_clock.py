@@ -135,6 +135,20 @@ class TestWatchdog:
         assert watchdog.watch() == 0, "it is left alone for a while"
         assert Watchdog(120).watch() == 1
 
+    @pytest.mark.databases("postgresql")
+    def test_a_row_that_somebody_holds_does_not_stop_the_rest(self, crew: Crew) -> None:
+        """A worker that hangs inside a transaction holds its row; SQLite has one lock for all."""
+        held, good = taken(crew), taken(crew)
+        for delivery_id in (held, good):
+            crew.age(delivery_id, progress_at=200)
+        with db.engine.connect() as other:
+            other.execute(select(Delivery.id).where(Delivery.id == held).with_for_update())
+
+            assert watch() == 1
+
+        assert crew.delivery(good).status == "failed"
+        assert watch() == 1
+
     def test_the_agent_rests_when_its_last_answer_failed(self, crew: Crew) -> None:
         late = taken(crew)
         agent = Agent.by_key(crew.project.id, "trunks")
