@@ -21,7 +21,7 @@ from flask import Flask
 from sqlalchemy import String, TextualSelect, bindparam, literal, select, text
 from sqlalchemy.orm import Session
 
-from models import AuthzEpoch, Stream, StreamChange, db
+from models import AuthzEpoch, Stream, StreamChange
 from realtime.publication import on_commit
 from realtime.rows import Item, Rows, collapsed, snapshot
 
@@ -137,7 +137,10 @@ class Pump:
             self._bell.set()
 
     def wait(self, stream: str, since: int, timeout: float) -> bool:
-        """Until the stream is elsewhere than at `since`; False when that did not happen in time."""
+        """Until the stream is elsewhere than at `since`; False when that did not happen in time.
+
+        The caller holds no database session meanwhile, and asks for his rights again afterwards.
+        """
         waiter = _Waiter(stream, since)
         with self._lock:
             self._waiters.add(waiter)
@@ -327,24 +330,3 @@ _current: Pump | None = None
 def current() -> Pump | None:
     """The pump of this process, if one runs."""
     return _current
-
-
-def wait(stream: str, since: int, timeout: float) -> bool:
-    """For a long poll: until the stream moved, holding no database session; False when it did not in time."""
-    db.session.remove()
-    pump = current()
-    if pump is not None:
-        return pump.wait(stream, since, timeout)
-    return _watch(stream, since, timeout)
-
-
-def _watch(stream: str, since: int, timeout: float) -> bool:
-    deadline = time.monotonic() + timeout
-    while True:
-        with snapshot() as session:
-            heads, _ = _heads_and_epoch(session, [stream])
-        if heads[stream] != since:
-            return True
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
