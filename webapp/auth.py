@@ -1,7 +1,7 @@
 """Who asks, and whether that principal may: one function reads every kind of credential."""
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 from uuid import UUID
@@ -18,6 +18,7 @@ from models.session import LONGEST, NOTED_EVERY, UserSession
 from models.token import ApiToken, well_formed
 from models.user import Membership, User
 from webapp import idempotency
+from webapp.batching import Gate
 from webapp.csrf import session_cookie_name
 from webapp.limits import READS
 
@@ -69,8 +70,11 @@ def current_session() -> UserSession:
 
 def projects() -> dict[UUID, Project]:
     """The open projects that the principal has a role in."""
-    principal()
-    found: dict[UUID, Project] = g.get("projects", {})
+    who = principal()
+    if "projects" not in g:
+        mine = select(Project).where(Project.id.in_(who.roles), Project.archived_at.is_(None))
+        g.projects = {project.id: project for project in db.session.scalars(mine)}
+    found: dict[UUID, Project] = g.projects
     return found
 
 
@@ -80,12 +84,14 @@ def current_project() -> Project:
     return project
 
 
-def _find() -> Principal:
+def _find(together: bool = False) -> Principal:
     header = request.headers.get("Authorization")
     if header is not None:
         return by_token(_bearer(header))
     secret = request.cookies.get(session_cookie_name())
-    return by_session(secret) if secret else NOBODY
+    if not secret:
+        return NOBODY
+    return by_session_together(secret) if together else by_session(secret)
 
 
 def _bearer(header: str) -> str:
@@ -97,28 +103,61 @@ def _bearer(header: str) -> str:
 
 def by_session(secret: str) -> Principal:
     """The person behind a session's secret, or nobody."""
-    query = (
-        select(UserSession, User, Membership, Project)
+    rows = db.session.execute(_living([secret], UserSession, User, Project, Membership.role)).all()
+    if not rows:
+        return NOBODY
+    g.user_session, g.user = rows[0][0], rows[0][1]
+    g.projects = {project.id: project for _, _, project, _ in rows if project is not None}
+    roles = {project.id: role for _, _, project, role in rows if project is not None}
+    return _person(g.user_session, roles)
+
+
+def by_session_together(secret: str) -> Principal:
+    """The same, for a request that reads nothing else: all that wait share one query."""
+    gate: Gate[str, SignedIn] = current_app.extensions["sign_in"]
+    who, g.user_session = gate.enter(secret)
+    return who
+
+
+SignedIn = tuple[Principal, UserSession | None]
+
+
+def _sign_in_together(secrets: Sequence[str]) -> list[SignedIn]:
+    sessions: dict[str, UserSession] = {}
+    roles: dict[str, dict[UUID, str]] = {}
+    with reading():
+        for session, project_id, role in db.session.execute(
+            _living(secrets, UserSession, Project.id, Membership.role)
+        ):
+            sessions[session.token_hash] = session
+            known = roles.setdefault(session.token_hash, {})
+            if project_id is not None:
+                known[project_id] = role
+        db.session.close()
+    return [
+        (_person(sessions[key], roles[key]), sessions[key]) if key in sessions else (NOBODY, None)
+        for key in map(digest, secrets)
+    ]
+
+
+def _living(secrets: Sequence[str], *columns: Any) -> Any:
+    """What of the living sessions behind these secrets, one row for each of the person's open projects."""
+    return (
+        select(*columns)
+        .select_from(UserSession)
         .join(User, User.id == UserSession.user_id)
         .outerjoin(Membership, Membership.user_id == User.id)
         .outerjoin(Project, and_(Project.id == Membership.project_id, Project.archived_at.is_(None)))
         .where(
-            UserSession.token_hash == digest(secret),
+            UserSession.token_hash.in_([digest(secret) for secret in secrets]),
             *UserSession.living(utcnow()),
             User.deactivated_at.is_(None),
         )
     )
-    rows = db.session.execute(query).all()
-    if not rows:
-        return NOBODY
-    g.user_session, g.user = rows[0][0], rows[0][1]
-    return Principal(kind="person", id=g.user.id, session_id=g.user_session.id, roles=_roles(rows))
 
 
-def _roles(rows: Any) -> dict[UUID, str]:
-    """What each row says of one project; keeps the projects for whoever asks later."""
-    g.projects = {project.id: project for *_, project in rows if project is not None}
-    return {project.id: membership.role for *_, membership, project in rows if project is not None}
+def _person(session: UserSession, roles: dict[UUID, str]) -> Principal:
+    return Principal(kind="person", id=session.user_id, session_id=session.id, roles=roles)
 
 
 def by_token(text: str) -> Principal:
@@ -205,9 +244,9 @@ def policy(right: str, *, apart: bool = False, fresh: bool = False) -> Callable[
 
 
 def _authenticate(apart: bool) -> None:
-    if apart:
+    if apart and "principal" not in g:
         with reading():
-            principal()
+            g.principal = _find(together=True)
             db.session.commit()
     if principal().kind == "nobody":
         raise SignInNeeded
@@ -275,6 +314,7 @@ def only_read_from_here() -> None:
 
 def install(app: Flask) -> None:
     app.extensions["principal"] = principal
+    app.extensions["sign_in"] = Gate(_sign_in_together)
 
     @app.before_request
     def begin() -> None:

@@ -11,6 +11,7 @@ from models.base import db
 from models.delivery import Delivery
 from models.errors import NotFound
 from models.message import Message
+from models.policy import Principal
 from models.project import Project
 from models.thread import Thread
 from models.user import Membership
@@ -35,18 +36,17 @@ def thread(thread_id: UUID) -> Thread:
     if found is None:
         raise NotFound
     require("message.read", found.project_id)
-    if not _open(found):
+    if not is_open_to(principal(), found, labs.read(found.project_id)):
         raise NotFound
     return found
 
 
-def _open(thread: Thread) -> bool:
+def is_open_to(who: Principal, thread: Thread, flags: dict[str, bool]) -> bool:
     """A room is open to who may read messages; a DM to its owner alone, in a session of his own."""
     if thread.kind == "room":
-        return labs.enabled("team_room", thread.project_id)
-    who = principal()
+        return flags["team_room"]
     own = who.kind == "person" and who.token_id is None and who.id == thread.owner_user_id
-    return own and labs.enabled("dms", thread.project_id)
+    return own and flags["dms"]
 
 
 def message(message_id: UUID) -> Message:

@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from models.base import db
 from models.errors import DomainError
 from models.message import Message
 from models.posting import _message_of
+from models.thread import Thread
 from realtime.registry import PUBLISHED
 from realtime.server import Server, attach
-from webapp import auth, create_app, gate, visible
-from webapp.gate import Gate, Post
+from webapp import auth, create_app
+from webapp.batching import Gate
+from webapp.gate import Post
 
 T = TypeVar("T")
 
@@ -40,6 +43,7 @@ class Memory:
 
     def __init__(self, server: Server, app: Any) -> None:
         self._server, self._app = server, app
+        self._thread = remembering(lambda thread_id: db.session.get_one(Thread, thread_id))
         self._seq = 0
         self._sent = 0
         self._waiting: list[Message] = []
@@ -49,7 +53,7 @@ class Memory:
         messages: list[Message | DomainError] = []
         for post in posts:
             self._seq += 1
-            message = _message_of(visible.thread(post.thread_id), post.draft)
+            message = _message_of(self._thread(post.thread_id), post.draft)
             message.seq = self._seq
             self._waiting.append(message)
             messages.append(message)
@@ -80,11 +84,9 @@ class Memory:
 def main() -> None:
     app = create_app()
     attach(app, "eventlet")
-    auth.by_session = remembering(auth.by_session)
-    visible.thread = remembering(visible.thread)
+    auth.by_session_together = remembering(auth.by_session_together)
     memory = Memory(app.extensions["realtime"], app)
     app.extensions["gate"] = Gate(memory.write)
-    gate.enter = lambda post: app.extensions["gate"].enter(post)
     threading.Thread(target=memory.send, daemon=True).start()
     wsgi.serve(app)
 

@@ -90,4 +90,4 @@ def _anew(thread: Thread, words: dict[str, Any]) -> Message:
         client_id=words["message_id"],
         deliver_to=words["target_agent_key"],
     )
-    return gate.enter(gate.Post(principal(), thread.project_id, thread.id, draft))
+    return gate.enter(gate.Post(principal(), thread.id, draft))

@@ -20,7 +20,8 @@ from models.policy import Principal
 from tests import factories
 from tests.webapp.rooms.conftest import House
 from webapp import gate
-from webapp.gate import Gate, Outcome, Post
+from webapp.batching import Gate
+from webapp.gate import Outcome, Post
 
 
 def post_of(house: House, who: FlaskClient, text: str = "hello", **more: str) -> Post:
@@ -30,7 +31,7 @@ def post_of(house: House, who: FlaskClient, text: str = "hello", **more: str) ->
         kind="person", id=house.mara.id, session_id=session.id, roles={house.project.id: "owner"}
     )
     draft = Draft.of(house.mara.id, text, more.get("client_id", str(uuid4())))
-    return Post(caller, house.project.id, house.thread.id, draft)
+    return Post(caller, house.thread.id, draft)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def post(house: House, client: FlaskClient, db: SQLAlchemy) -> Callable[..., Pos
 
     def make(text: str = "hello", **more: str) -> Post:
         draft = Draft.of(house.mara.id, text, more.get("client_id", str(uuid4())))
-        return Post(first.caller, first.project_id, first.thread_id, draft)
+        return Post(first.caller, first.thread_id, draft)
 
     return make
 
@@ -114,7 +115,7 @@ def test_a_draft_that_the_database_refuses_fails_alone(
 ) -> None:
     good = [post(f"good {number}") for number in range(3)]
     stranger = Draft(uuid4(), "by nobody", render("by nobody"), "s")
-    bad = Post(good[0].caller, house.project.id, house.thread.id, stranger)
+    bad = Post(good[0].caller, house.thread.id, stranger)
     entered: list[int] = []
 
     def slow(posts: Sequence[Post]) -> list[Message | DomainError]:
@@ -167,7 +168,7 @@ def test_a_token_withdrawn_on_the_way_counts(house: House, db: SQLAlchemy, end: 
     )
     key = token.agent_key
     draft = Draft.of(token.user_id, "hello", "a", agent_key=key)
-    waiting = Post(caller, house.project.id, house.thread.id, draft)
+    waiting = Post(caller, house.thread.id, draft)
     db.session.commit()
     [posted] = at_once(house.app, Gate(gate.write), [waiting])
     assert isinstance(posted, Message)
