@@ -12,8 +12,7 @@ AXE = Path("node_modules/axe-core/axe.min.js")
 PAGES = (
     "/oasis/chat",
     "/oasis/agents",
-    "/oasis/settings",
-    "/oasis/settings/members",
+    "/oasis/settings/people",
     "/oasis/settings/tokens",
     "/oasis/settings/labs",
     "/oasis/settings/account",
