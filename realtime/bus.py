@@ -129,7 +129,7 @@ class Bus:
     def _hand_over(self, data: bytes, handler: Handler) -> None:
         try:
             said = json.loads(data) if len(data) <= LONGEST else None
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         match said:
             case {"kind": str(kind), "payload": dict(payload), "from": origin}:

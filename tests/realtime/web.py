@@ -43,6 +43,8 @@ def emit() -> str:
 
 
 def slow() -> str:
+    """Takes its time, and says on `stream` when it has begun."""
+    _realtime().emit("begun", {}, request.args["stream"])
     time.sleep(float(request.args["seconds"]))
     return "finished"
 
@@ -52,6 +54,7 @@ def state() -> Response:
     return jsonify(
         pid=os.getpid(),
         sockets=len(realtime.socketio.server.eio.sockets),
+        streams=sorted(realtime.joined()) if hasattr(realtime, "gate") else [],
         rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         greenlets=wsgi.eventlet.hubs.get_hub().get_timers_count(),
     )
