@@ -1,5 +1,6 @@
 """Labs flags of a project over HTTP."""
 
+from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
@@ -14,11 +15,18 @@ from webapp.limits import ApiBlueprint
 
 bp = ApiBlueprint("labs", __name__, url_prefix="/api", description="Labs flags")
 
+
+class Flag(fields.Boolean):
+    """True or false of JSON; to marshmallow, 1 and "yes" would be true as well."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 Flags = ma.Schema.from_dict(
-    {
-        flag: fields.Boolean(truthy={True}, falsy={False}, metadata={"description": sentence})
-        for flag, sentence in labs.FLAGS.items()
-    },
+    {flag: Flag(metadata={"description": sentence}) for flag, sentence in labs.FLAGS.items()},
     name="LabsFlags",
 )
 
