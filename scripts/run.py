@@ -113,7 +113,8 @@ def start_redis(supervisor: Supervisor, environ: dict[str, str]) -> bool:
     folder = VAR / "redis"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / "redis.sock"
-    options = ["--dir", str(folder), "--appendonly", "yes", "--save", "", "--loglevel", "warning"]
+    options = ["--dir", str(folder), "--appendonly", "yes", "--save", ""]
+    options += ["--logfile", str(folder / "redis.log")]
     if len(bytes(path)) < LONGEST_SOCKET_PATH:
         environ["REDIS_URL"] = f"unix://{path}"
         options += ["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "600"]
@@ -124,7 +125,7 @@ def start_redis(supervisor: Supervisor, environ: dict[str, str]) -> bool:
         options += ["--port", str(port), "--bind", "127.0.0.1"]
         address = ("127.0.0.1", port)
     supervisor.environ = environ
-    supervisor.start("redis", [str(program), *options])
+    supervisor.start("redis", [str(program), *options], support=True)
     return supervisor.wait_for(lambda: accepts(address), timeout=15)
 
 

@@ -36,6 +36,7 @@ class Child:
     name: str
     command: Sequence[str]
     restart: bool
+    support: bool  # the others stand on it, so it ends after them
     colour: int
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
@@ -79,8 +80,9 @@ class Supervisor:
         for line in text.splitlines():
             self._print("room", 0, line)
 
-    def start(self, name: str, command: Sequence[str], restart: bool = True) -> Child:
-        child = Child(name, command, restart, COLOURS[len(self.children) % len(COLOURS)])
+    def start(self, name: str, command: Sequence[str], restart: bool = True, support: bool = False) -> Child:
+        colour = COLOURS[len(self.children) % len(COLOURS)]
+        child = Child(name, command, restart, support, colour)
         self.children.append(child)
         self._spawn(child)
         return child
@@ -111,14 +113,9 @@ class Supervisor:
         """End everything: politely first, by force after the grace or a second Ctrl-C."""
         self.stopping = True
         self.say("stopping; Ctrl-C again kills what does not end by itself")
-        for child in self.children:
-            child.due = None
-            if child.alive and child.process:
-                with contextlib.suppress(ProcessLookupError):
-                    child.process.terminate()
         deadline = time.monotonic() + GRACE
-        while self._alive() and not self.impatient and time.monotonic() < deadline:
-            self._step(0.1)
+        for support in (False, True):
+            self._stop_politely([each for each in self.children if each.support is support], deadline)
         for child in self._alive():
             self.say(f"{child.name} did not end by itself and is killed")
         for child in self.children:
@@ -126,6 +123,16 @@ class Supervisor:
         while self._alive():
             self._step(0.1)
         _kill_orphans()
+
+    def _stop_politely(self, children: list[Child], deadline: float) -> None:
+        for child in children:
+            child.due = None
+            if child.alive and child.process:
+                child.process.terminate()
+        while any(child.alive for child in children):
+            if self.impatient or time.monotonic() > deadline:
+                return
+            self._step(0.1)
 
     def _alive(self) -> list[Child]:
         return [child for child in self.children if child.alive]

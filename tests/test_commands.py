@@ -23,7 +23,7 @@ import os
 
 supervisor = Supervisor(os.environ, Path.cwd())
 for name in sys.argv[1:]:
-    supervisor.start(name, [sys.executable, "-c", os.environ[name]])
+    supervisor.start(name, [sys.executable, "-c", os.environ[name]], support=name == "support")
 try:
     supervisor.serve()
 finally:
@@ -100,6 +100,17 @@ def test_the_end_reaches_what_left_its_parents_group(supervise: Callable[..., Pr
     supervisor.stop()
 
     assert not exists(int(match[1]))
+
+
+def test_what_others_stand_on_ends_after_them(supervise: Callable[..., Process]) -> None:
+    last_words = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye')))"
+    slow = f"import atexit, time; atexit.register(time.sleep, 0.3); {last_words}; {SLEEP}"
+    supervisor = supervise(support=f"{last_words}; {SLEEP}", slow=slow)
+    wait_until(log_shows(supervisor, "ready", 2))
+
+    supervisor.stop()
+
+    assert re.findall(r"^(\w+) +\| bye$", supervisor.log, re.MULTILINE) == ["slow", "support"]
 
 
 def test_a_second_signal_kills_what_does_not_end(supervise: Callable[..., Process]) -> None:
