@@ -164,6 +164,8 @@ class _Answer:
         try:
             async with aclosing(call.parts()) as parts:
                 async for part in parts:
+                    if part.kind == "thinking" and not writing:
+                        self._sink.status("thinking", "")  # a sign of life, however long it thinks
                     if part.kind != "text" or not part.text:
                         continue
                     if not writing:
