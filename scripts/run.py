@@ -41,9 +41,9 @@ def start(supervisor: Supervisor, environ: dict[str, str]) -> int:
         return 1
     for name, command in processes(lines):
         supervisor.start(name, shlex.split(command))
+    link = supervisor.start("setup", ["flask", "--app", "webapp", "setup-link"], restart=False)
     address = ("127.0.0.1", int(environ["PORT"]))
-    supervisor.wait_for(lambda: accepts(address))
-    supervisor.finish("setup", ["flask", "--app", "webapp", "setup-link"])
+    supervisor.wait_for(lambda: accepts(address) and not link.alive)
     url = environ.get("PUBLIC_URL") or "http://{}:{}".format(*address)
     supervisor.say(f"Team Room is at {url} - Ctrl-C stops it")
     supervisor.serve()
