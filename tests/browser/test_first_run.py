@@ -69,7 +69,8 @@ def test_signing_out_and_in_again(live: Live, screens: Screens, furnished: dict[
     subprocess.run(
         [sys.executable, "-m", "flask", "--app", "webapp", "user", "create", "new@example.org",
          "New Person", "--project", "oasis", "--role", "member"],
-        cwd=ROOT, env=live.environ, input=f"{PASSWORD}\n{PASSWORD}\n", text=True, check=True, capture_output=True,
+        cwd=ROOT, env=live.environ, input=f"{PASSWORD}\n{PASSWORD}\n", text=True,
+        check=True, capture_output=True,
     )  # fmt: skip
     live.start_all()
     page = screens.open()

@@ -1,0 +1,68 @@
+"""What exists is written down, and what is written down exists."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from flask import Flask
+
+from realtime.handlers import EVENTS
+from webapp.config import SETTINGS
+
+DOCS = Path(__file__).parent.parent / "docs"
+API, OPERATING = (DOCS / "api.md").read_text(), (DOCS / "operating.md").read_text()
+FOREIGN = {"db", "openapi"}
+"""Command groups that libraries bring."""
+
+
+def commands(app: Flask) -> set[str]:
+    found = set()
+    for name, command in app.cli.commands.items():
+        if name in FOREIGN:
+            continue
+        inner = command.commands if isinstance(command, click.Group) else {}
+        found |= {f"{name} {each}" for each in inner} or {name}
+    return found
+
+
+def routes(app: Flask) -> set[str]:
+    return {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/api/") or rule.rule in ("/healthz", "/readyz")
+    }
+
+
+def listed(text: str, heading: str) -> set[str]:
+    """The first column of the table under a heading."""
+    part = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| `([^`]+)` \|", part, re.M))
+
+
+def test_every_route_of_the_api_is_documented(app: Flask) -> None:
+    assert listed(API, "Routes") == routes(app)
+
+
+def test_every_page_is_named(app: Flask) -> None:
+    pages = {rule.rule.split("<")[0].rstrip("/") for rule in app.url_map.iter_rules()} - {""}
+
+    assert [page for page in sorted(pages) if page not in API and not page.startswith("/api")] == []
+
+
+def test_every_event_is_documented() -> None:
+    assert {*EVENTS} <= listed(API, "Streams over Socket.IO")
+
+
+def test_every_setting_is_documented() -> None:
+    assert listed(OPERATING, "Settings") == set(SETTINGS)
+
+
+def test_every_command_is_documented(app: Flask) -> None:
+    assert listed(OPERATING, "Commands") == commands(app)
+
+
+@pytest.mark.parametrize("table", ["projects", "users", "chat_delivery_queue", "audit_log", "authz_epoch"])
+def test_the_tables_are_explained(table: str) -> None:
+    assert f"`{table}`" in (DOCS / "architecture.md").read_text()
