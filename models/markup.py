@@ -1,9 +1,12 @@
 """Markdown to safe HTML: parse, highlight, and sanitise last (never before: CVE-2026-44568)."""
 
+import io
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
@@ -11,16 +14,47 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
-from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
-from pygments.util import ClassNotFound
 
 _MENTION = re.compile(r"@([a-z][a-z0-9_-]{0,31})")
-_HIGHLIGHT_UP_TO = 20_000
+
+_LANGUAGES = {
+    name: names.split()[0]
+    for names in (
+        "bash sh shell zsh console shell-session",
+        "c h",
+        "css",
+        "diff patch",
+        "docker dockerfile",
+        "go golang",
+        "html htm",
+        "java",
+        "javascript js jsx mjs",
+        "json",
+        "kotlin kt",
+        "php",
+        "python py python3 pycon",
+        "ruby rb",
+        "rust rs",
+        "sql postgresql postgres sqlite mysql",
+        "swift",
+        "toml ini cfg conf",
+        "typescript ts tsx",
+        "xml svg",
+        "yaml yml",
+    )
+    for name in names.split()
+}
+"""Languages that are coloured: those of which no single step takes long, whatever the code.
+
+Others let a message of 16,000 characters hold the process for seconds (make, console, ini; measured).
+"""
+_MOST_TOKENS = 3000
+_MOST_SECONDS = 0.030
 
 _TAGS = {
-    *("p", "br", "hr", "blockquote", "pre", "code", "em", "strong", "del", "a", "span", "div"),
+    *("p", "br", "hr", "blockquote", "pre", "code", "em", "strong", "s", "a", "span", "div"),
     *("ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6"),
     *("table", "thead", "tbody", "tr", "th", "td"),
 }
@@ -38,7 +72,7 @@ class Rendered:
 
 def render(text: str) -> Rendered:
     """`text` as markdown; no images and no raw HTML, so that a message cannot call out."""
-    env: EnvType = {"mentions": {}}
+    env: EnvType = {"mentions": {}, "colours": _Colours()}
     html = _markdown.render(text, env)
     return Rendered(html=_sanitise(html), mentions=tuple(env["mentions"]))
 
@@ -98,17 +132,38 @@ def _render_fence(
 ) -> str:
     token = tokens[at]
     language = token.info.split()[0].lower() if token.info.split() else ""
-    code = _coloured(token.content.rstrip("\n"), language)
+    code = env["colours"].of(token.content.rstrip("\n"), language)
     return f'<div class="code" data-lang="{escape(language[:24])}"><pre><code>{code}</code></pre></div>\n'
 
 
-def _coloured(code: str, language: str) -> str:
-    if language and len(code) <= _HIGHLIGHT_UP_TO:
-        try:
-            return highlight(code, get_lexer_by_name(language, stripnl=False), _formatter).rstrip("\n")
-        except ClassNotFound:
-            pass
-    return escape(code)
+class _Colours:
+    """Colours the code of one message, within bounds of its size and time; beyond them code stays plain."""
+
+    def __init__(self) -> None:
+        self._tokens = _MOST_TOKENS
+        self._seconds = _MOST_SECONDS
+
+    def of(self, code: str, language: str) -> str:
+        known = _LANGUAGES.get(language)
+        tokens = self._read(code, known) if known else None
+        if tokens is None:
+            return escape(code)
+        html = io.StringIO()
+        _formatter.format(tokens, html)
+        return html.getvalue().rstrip("\n")
+
+    def _read(self, code: str, language: str) -> list[tuple[Any, str]] | None:
+        tokens: list[tuple[Any, str]] = []
+        # Of this thread alone, so that a busy machine colours no less.
+        until = time.thread_time() + self._seconds
+        for token in get_lexer_by_name(language, stripnl=False).get_tokens(code):
+            tokens.append(token)
+            if len(tokens) > self._tokens or time.thread_time() > until:
+                self._tokens = 0
+                return None
+        self._tokens -= len(tokens)
+        self._seconds = until - time.thread_time()
+        return tokens
 
 
 def _render_image(
@@ -123,6 +178,8 @@ def _render_image(
 def _make() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True})
     markdown.enable(["table", "strikethrough"])
+    # A definition shows nothing: people would not see what agents read.
+    markdown.disable("reference")
     markdown.inline.ruler.before("link", "mention", _mention)
     # The text rule must stop at @, or the mention rule would never be asked.
     markdown.inline.ruler.at("text", _text)
