@@ -45,7 +45,7 @@ export default class extends Controller {
   }
 
   key(event) {
-    if (event.isComposing || event.defaultPrevented) return
+    if (event.isComposing || event.defaultPrevented || this.#choosing) return
     if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault()
       this.element.requestSubmit()
@@ -67,7 +67,7 @@ export default class extends Controller {
   submit(event) {
     event.preventDefault()
     const content = this.textTarget.value.trim()
-    if (!content || this.textTarget.getAttribute("aria-expanded") === "true") return
+    if (!content) return
     const command = runCommand(content, { element: this.element, visit })
     if (command.refused) return this.#refuse(command.refused)
     if (!command.done) this.dispatch("send", { prefix: "room", detail: { content, replyTo: this.#replyTo?.id } })
@@ -92,6 +92,9 @@ export default class extends Controller {
     this.#showReply()
     this.#save()
   }
+
+  // While suggestions are open, Enter and the arrows are theirs.
+  get #choosing() { return Boolean(this.element.querySelector("text-expander > [role=listbox]")) }
 
   #write(text) {
     const field = this.textTarget

@@ -176,7 +176,7 @@ export default class extends Controller {
     message.setAttribute("aria-label", `${nameOf(message.dataset.author)}, ${formatted(new Date(message.dataset.at), "time")}`)
     for (const box of message.querySelectorAll(".prose .code")) {
       const pre = box.querySelector("pre")
-      Object.assign(pre, { tabIndex: 0, role: "region", ariaLabel: box.dataset.lang ? `Code, ${box.dataset.lang}` : "Code" })
+      Object.assign(pre, { tabIndex: 0, role: "group", ariaLabel: box.dataset.lang ? `Code, ${box.dataset.lang}` : "Code" })
       if (!box.querySelector(":scope > button")) box.append(this.codebuttonTarget.content.cloneNode(true))
     }
     ReactionsController.show(message)

@@ -12,6 +12,15 @@ export default class extends Controller {
     provide(Promise.resolve({ matched: rows.length > 0, fragment: this.#list(key, rows) }))
   }
 
+  // A text box of several lines may point into a list, but may not be called a combobox.
+  opened({ currentTarget }) {
+    const field = currentTarget.querySelector("textarea")
+    queueMicrotask(() => {
+      field.removeAttribute("role")
+      field.removeAttribute("aria-expanded")
+    })
+  }
+
   take({ detail }) { detail.value = detail.item.dataset.value }
 
   #names(text) {
