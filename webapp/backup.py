@@ -64,6 +64,7 @@ def verify_audit() -> int:
                 yield entry
 
         broken = broken_at(counted())
+        entries.close()
         db.session.rollback()
     if broken is not None:
         raise CannotBackUp(f"The audit log was changed: entry {broken} does not fit the one before.")

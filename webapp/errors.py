@@ -70,6 +70,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(sqlite3.OperationalError, _database)
     app.register_error_handler(PoolTimeout, _busy)
+    app.log_exception = lambda exc_info: None  # type: ignore[method-assign]  # _unexpected does, once
 
 
 def answer(

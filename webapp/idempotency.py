@@ -64,7 +64,7 @@ def _replay(row: IdempotencyKey) -> Response:
     g.checked = True  # the first answer was given after the check
     if row.status == 0:
         raise Conflict("this was carried out already, and its answer cannot be shown again")
-    response: Response = current_app.json.response(row.answer)
+    response: Any = current_app.json.response(row.answer)
     response.status_code = row.status
     response.headers["Idempotent-Replayed"] = "true"
     return response

@@ -1,0 +1,100 @@
+"""Settings: typed, and one sentence when one is wrong."""
+
+from typing import Any
+
+import pytest
+
+from webapp import config
+from webapp.config import BadSetting, load
+
+GOOD = "pJ3mQ8vXzL5tR1wY7kN2bH6dF9sG4cA0eU"
+
+
+def settings(**environ: str) -> dict[str, Any]:
+    return load(environ={"SECRET_KEY": GOOD} | environ)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgres://u:p%40ss@h:5432/d", "postgresql+psycopg://u:p%40ss@h:5432/d"),
+        ("postgresql://u@h/d?sslmode=require", "postgresql+psycopg://u@h/d?sslmode=require"),
+        ("postgresql+psycopg://u@/d?host=/run", "postgresql+psycopg://u@/d?host=%2Frun"),
+        ("sqlite:////tmp/x.sqlite3", "sqlite:////tmp/x.sqlite3"),
+        ("sqlite:///var/x.sqlite3", f"sqlite:///{config.ROOT}/var/x.sqlite3"),
+    ],
+)
+def test_addresses_of_databases(given: str, used: str) -> None:
+    assert settings(DATABASE_URL=given)["SQLALCHEMY_DATABASE_URI"] == used
+
+
+def test_without_one_the_database_is_a_file_of_ours() -> None:
+    assert settings()["DATABASE_URL"] == f"sqlite:///{config.VAR}/teamroom.sqlite3"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://u@h/d"),
+        ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("DATABASE_OWNER_URL", "redis://x"),
+        ("PORT", "http"),
+        ("TRUSTED_PROXIES", "yes"),
+        ("WATCHDOG_SECONDS", "-5"),
+        ("WATCHDOG_SECONDS", "nan"),
+        ("CHAT_SLOTS", "many"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_is_named(name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=name) as refused:
+        settings(**{name: value})
+
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["", "short", "a" * 40, "changeme-changeme-changeme-changeme", "your-secret-key-your-secret-key-1"],
+)
+def test_a_missing_short_or_known_secret_stops_the_start(
+    secret: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path,  # type: ignore[no-untyped-def]
+) -> None:
+    monkeypatch.setattr(config, "VAR", tmp_path)
+    with pytest.raises(BadSetting, match="SECRET_KEY"):
+        settings(SECRET_KEY=secret)
+
+
+def test_the_key_that_make_run_made_serves_commands_too(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path,  # type: ignore[no-untyped-def]
+) -> None:
+    monkeypatch.setattr(config, "VAR", tmp_path)
+    (tmp_path / "secret_key").write_text(GOOD + "\n")
+
+    assert load(environ={})["SECRET_KEY"] == GOOD
+
+
+def test_numbers_are_numbers() -> None:
+    said = settings(PORT="8080", TRUSTED_PROXIES="1", WATCHDOG_SECONDS="3.5", LOG_LEVEL="debug")
+
+    assert (said["PORT"], said["TRUSTED_PROXIES"], said["WATCHDOG_SECONDS"]) == (8080, 1, 3.5)
+    assert said["LOG_LEVEL"] == "DEBUG"
+
+
+def test_an_override_wins_over_the_environment() -> None:
+    assert load({"PORT": 1, "SECRET_KEY": GOOD}, environ={"PORT": "2"})["PORT"] == 1
+
+
+def test_postgresql_connections_are_looked_at_before_use() -> None:
+    options = settings(DATABASE_URL="postgres://u@h/d")["SQLALCHEMY_ENGINE_OPTIONS"]
+
+    assert options["pool_pre_ping"] is True
+    assert "pool_pre_ping" not in settings()["SQLALCHEMY_ENGINE_OPTIONS"]
+
+
+def test_bodies_are_bounded() -> None:
+    assert settings()["MAX_CONTENT_LENGTH"] == 1 << 20

@@ -1,0 +1,372 @@
+"""The release step and the operator's commands, on both databases."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+from click.testing import Result
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import make_url, select, text
+from sqlalchemy.exc import DBAPIError
+
+from models import append_only, audit
+from models.audit import AuditEntry
+from models.authz import AuthzEpoch
+from models.token import ApiToken
+from models.user import User
+from tests import factories
+from tests.support.databases import SECRET_KEY, Database
+from tests.support.processes import ROOT
+from tests.webapp.conftest import Site
+from webapp import backup, doctor, release
+
+
+def run_release(database: Database, tmp_path: Path) -> "subprocess.Popen[str]":
+    environ = {"PATH": "/usr/bin:/bin", "SECRET_KEY": SECRET_KEY, **database.environ,
+               "BACKUP_FOLDER": str(tmp_path / "backups")}  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "webapp.release"],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture
+def owning_app(make_app: Callable[..., Flask], database: Database, tmp_path: Path) -> Iterator[Flask]:
+    """The application as the release step makes it: with the role that owns the tables."""
+    app = make_app(DATABASE_URL=database.owner_url, BACKUP_FOLDER=str(tmp_path / "backups"))
+    yield app
+    with app.app_context():
+        release.db.engine.dispose()
+
+
+# --- release ---
+
+
+def test_two_releases_at_once_and_one_after_change_nothing(
+    database: Database, db: SQLAlchemy, site: Site, tmp_path: Path
+) -> None:
+    people = db.session.scalars(select(User.id)).all()
+    db.session.rollback()
+
+    both = [run_release(database, tmp_path), run_release(database, tmp_path)]
+    said = [process.communicate(timeout=60)[0] for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], said
+    assert all("up to date" in each for each in said)
+    assert db.session.scalars(select(User.id)).all() == people
+    assert db.session.scalars(select(AuthzEpoch.id)).all() == [1]
+
+
+def test_an_empty_database_by_two_releases_at_once(
+    database: Database, owning_app: Flask, tmp_path: Path
+) -> None:
+    empty(owning_app)
+
+    both = [run_release(database, tmp_path), run_release(database, tmp_path)]
+    said = [process.communicate(timeout=60)[0] for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sorted("was migrated" in each for each in said) == [False, True]
+    with owning_app.app_context():
+        assert append_only.missing(release.db.session.connection()) == []
+        release.db.session.rollback()
+
+
+def empty(app: Flask) -> None:
+    with app.app_context():
+        engine = release.db.engine
+        if engine.dialect.name == "sqlite":
+            engine.dispose()
+            for end in ("", "-wal", "-shm"):
+                Path(f"{engine.url.database}{end}").unlink(missing_ok=True)
+        else:
+            with engine.begin() as connection:
+                connection.execute(text("DROP SCHEMA public CASCADE"))
+                connection.execute(text("CREATE SCHEMA public"))
+            engine.dispose()
+
+
+def test_a_backup_is_made_before_a_migration_of_data(
+    database: Database, owning_app: Flask, site: Site, capsys: pytest.CaptureFixture[str], db: SQLAlchemy
+) -> None:
+    db.session.commit()
+    with owning_app.app_context(), release.db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+
+    with pytest.raises(SystemExit):  # nobody knows that revision; but the backup comes first
+        release.release(owning_app)
+
+    said = capsys.readouterr().out
+    assert "backed up to" in said
+    assert list((Path(owning_app.config["BACKUP_FOLDER"])).iterdir())
+    with owning_app.app_context(), release.db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :new"),
+                           {"new": doctor.newest_revisions()[0]})  # fmt: skip
+
+
+def test_going_down_and_up_again_leaves_the_same_tables(owning_app: Flask) -> None:
+    with owning_app.app_context():
+        before = tables(release.db)
+        flask_migrate.downgrade(revision="base")
+        assert tables(release.db) == ["alembic_version"]
+    release.release(owning_app)
+    with owning_app.app_context():
+        assert tables(release.db) == before
+
+
+def tables(db: SQLAlchemy) -> list[str]:
+    from sqlalchemy import inspect
+
+    with db.engine.connect() as connection:
+        return sorted(inspect(connection).get_table_names())
+
+
+def test_the_models_say_what_the_migrations_made(owning_app: Flask) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+
+    with owning_app.app_context(), release.db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, release.db.metadata) == []
+
+
+# --- what only grows, and who owns the tables ---
+
+
+CHANGES = {
+    "sqlite": ("UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log",
+               "INSERT OR REPLACE INTO audit_log SELECT * FROM audit_log"),
+    "postgresql": ("UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", ["application", "owner"])
+def test_the_audit_log_only_grows(
+    app: Flask, owning_app: Flask, db: SQLAlchemy, role: str, database: Database
+) -> None:
+    audit.record("test", "happened", "something")
+    db.session.commit()
+
+    with (app if role == "application" else owning_app).app_context():
+        for statement in CHANGES[database.kind]:
+            with pytest.raises(DBAPIError), release.db.engine.begin() as connection:
+                connection.execute(text(statement))
+
+    assert len(db.session.scalars(select(AuditEntry)).all()) == 1
+
+
+def test_without_its_trigger_it_would_not(owning_app: Flask, db: SQLAlchemy) -> None:
+    """Control: the trigger is what holds, and doctor sees that it is missing."""
+    audit.record("test", "happened", "something")
+    db.session.commit()
+    with owning_app.app_context():
+        with release.db.engine.begin() as connection:
+            where = "" if connection.dialect.name == "sqlite" else " ON audit_log"
+            connection.execute(text(f"DROP TRIGGER audit_log_no_update{where}"))
+            connection.execute(text("UPDATE audit_log SET actor = 'x'"))
+        assert doctor.triggers().ok is False
+        release.release(owning_app)
+        assert doctor.triggers().ok is True
+    with pytest.raises(backup.CannotBackUp, match="entry 1"):
+        backup.verify_audit()
+
+
+@pytest.mark.databases("postgresql")
+def test_the_application_does_not_own_its_tables(app: Flask, database: Database) -> None:
+    with app.app_context():
+        with release.db.engine.connect() as connection:
+            owners = set(
+                connection.execute(
+                    text("SELECT tableowner FROM pg_tables WHERE schemaname = 'public'")
+                ).scalars()
+            )
+        assert owners == {make_url(database.owner_url).username}
+        for statement in ("DROP TABLE users", "CREATE TABLE mine (id int)",
+                          "UPDATE alembic_version SET version_num = 'x'"):  # fmt: skip
+            with pytest.raises(DBAPIError), release.db.engine.begin() as connection:
+                connection.execute(text(statement))
+
+
+@pytest.mark.databases("sqlite")
+def test_sqlite_keeps_its_log_beside_the_file(database: Database) -> None:
+    path = make_url(database.url).database
+    connection = sqlite3.connect(str(path))
+
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+# --- commands ---
+
+
+@pytest.fixture
+def flask(make_app: Callable[..., Flask], tmp_path: Path) -> Callable[..., Result]:
+    app = make_app(BACKUP_FOLDER=str(tmp_path / "backups"))
+
+    def run(*words: str, typed: str = "") -> Result:
+        factories.db.session.commit()
+        result = app.test_cli_runner().invoke(args=list(words), input=typed)
+        factories.db.session.expire_all()
+        with app.app_context():
+            factories.db.engine.dispose()
+        return result
+
+    return run
+
+
+def test_an_account_from_the_command_line(flask: Callable[..., Result], site: Site, app: Flask) -> None:
+    done = flask("user", "create", "op@example.org", "Operator Two", "--project", site.project.key,
+                 "--role", "operator", "--password", factories.PASSWORD)  # fmt: skip
+    again = flask("user", "create", "op@example.org", "Again", "--project", site.project.key,
+                  "--password", factories.PASSWORD)  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    made = User.by_email("op@example.org")
+    assert made
+    assert [each.role for each in made.memberships] == ["operator"]
+    assert (again.exit_code, "exists" in again.output) == (1, True)
+    assert "Traceback" not in again.output
+
+
+def test_a_password_from_the_command_line_ends_all_sessions(flask: Callable[..., Result], site: Site) -> None:
+    client, member = site.browser("member"), site.people["member"]
+    new = "brand new password"
+
+    done = flask("user", "password", member.email, typed=f"{new}\n{new}\n")
+
+    assert done.exit_code == 0, done.output
+    assert new not in done.output
+    assert client.get("/api/me").status_code == 401
+
+
+def test_a_link_from_the_command_line(flask: Callable[..., Result], site: Site, app: Flask) -> None:
+    done = flask("user", "password", "--link", site.people["member"].email)
+
+    path = done.output.strip().partition("5000")[2]
+    assert path.startswith("/reset/"), done.output
+    assert app.test_client().get(path).status_code == 200
+
+
+def test_a_token_from_the_command_line(flask: Callable[..., Result], site: Site, app: Flask) -> None:
+    done = flask("token", "create", site.project.key, "script", "--kind", "user", "--user",
+                 site.people["member"].email)  # fmt: skip
+
+    assert done.exit_code == 0, done.output
+    assert factories.bearer(app, done.output.strip()).get(site.api).status_code == 200
+    assert factories.db.session.scalars(select(ApiToken.name)).all() == ["script"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("user", "password", "--link", "nobody@example.org"),
+        ("token", "create", "nowhere", "x", "--kind", "worker"),
+        ("token", "create", "nowhere", "x", "--kind", "user"),
+        ("restore", "--yes", "/no/such/file"),
+        ("demo", "nobody@example.org"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_cannot_says_why_in_one_sentence(
+    flask: Callable[..., Result], site: Site, words: tuple[str, ...]
+) -> None:
+    done = flask(*words)
+
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: ")
+    assert done.output.count("\n") == 1
+
+
+def test_the_setup_link_works_while_nobody_is_there(
+    flask: Callable[..., Result], app: Flask, db: SQLAlchemy
+) -> None:
+    before = flask("setup-link").output
+    page = app.test_client().get(before.strip().partition("5000")[2])
+    factories.user()
+
+    assert page.status_code == 200
+    assert "sign in at" in flask("setup-link").output
+
+
+def test_doctor_explains_each_part(flask: Callable[..., Result], db: SQLAlchemy) -> None:
+    done = flask("doctor")
+
+    assert done.exit_code == 0
+    for word in ("Database", "Tables", "Redis", "Workers", "Model endpoint", "Isolation"):
+        assert word in done.output
+    assert "python -m queues.worker chat" in done.output
+
+
+def test_demo_makes_a_project_to_look_at(flask: Callable[..., Result], site: Site) -> None:
+    done = flask("demo", site.people["owner"].email)
+
+    assert done.exit_code == 0, done.output
+    assert site.browser("owner").get("/demo/chat").status_code == 200
+
+
+# --- backup and restore ---
+
+
+def test_what_was_backed_up_comes_back(
+    owning_app: Flask, site: Site, db: SQLAlchemy, database: Database, app: Flask
+) -> None:
+    audit.record("test", "happened", "something")
+    db.session.commit()
+    path = backup.create(owning_app)
+    factories.user(email="later@example.org")
+    db.session.commit()
+    db.session.remove()
+    db.engine.dispose()
+
+    backup.restore(owning_app, path)
+
+    assert User.by_email("later@example.org") is None
+    assert User.by_email(site.people["owner"].email) is not None
+    assert backup.verify_audit() == 1
+    assert append_only.missing(db.session.connection()) == []
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_file_that_is_no_backup_changes_nothing(
+    owning_app: Flask, site: Site, db: SQLAlchemy, tmp_path: Path
+) -> None:
+    db.session.commit()
+    path = tmp_path / "nonsense"
+    path.write_bytes(b"this is no database" * 500)
+
+    with pytest.raises(backup.CannotBackUp):
+        backup.restore(owning_app, path)
+
+    assert User.by_email(site.people["owner"].email) is not None
+
+
+@pytest.mark.databases("postgresql")
+def test_without_the_client_programs_one_sentence_says_so(
+    owning_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup.shutil, "which", lambda name: None)
+
+    with pytest.raises(backup.CannotBackUp, match="pg_dump is not on the PATH"):
+        backup.create(owning_app)
+
+
+def test_a_changed_audit_entry_is_found(db: SQLAlchemy, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        audit.record("test", "happened", f"thing {number}")
+    db.session.commit()
+    assert backup.verify_audit() == 3
+    seal: Any = AuditEntry.seal
+    monkeypatch.setattr(AuditEntry, "seal", lambda entry: "0" * 64 if entry.seq == 2 else seal(entry))
+
+    with pytest.raises(backup.CannotBackUp, match="entry 2"):
+        backup.verify_audit()
