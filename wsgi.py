@@ -13,8 +13,10 @@ import eventlet
 
 eventlet.monkey_patch()
 
+import errno
 import gc
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -24,6 +26,7 @@ from typing import Any
 
 import eventlet.wsgi
 from eventlet import tpool
+from eventlet.greenio import GreenSocket
 from eventlet.hubs import trampoline
 from flask import Flask
 from werkzeug.wsgi import ClosingIterator
@@ -34,6 +37,7 @@ from realtime.server import Server, attach
 log = logging.getLogger("wsgi")
 
 BACKLOG = 4096
+SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED})
 HALF_OPEN_SECONDS = 20
 """How long a connection may say nothing while it owes us a request. A waiting long poll owes none, and
 Engine.IO gives its websockets a time of their own, ping interval and timeout together."""
@@ -50,18 +54,33 @@ class InFlight:
         self.app, self.count = app, 0
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ.get("HTTP_UPGRADE"):
-            answer: Iterable[bytes] = self.app(environ, start_response)
-            return answer
-        self.count += 1
+        counts = not environ.get("HTTP_UPGRADE")
+        self.count += counts
         try:
-            return ClosingIterator(self.app(environ, start_response), self._done)
-        except BaseException:
-            self._done()
+            answer: Iterable[bytes] = self.app(environ, start_response)
+        except Exception:
+            # The server would answer 500 and tell nobody.
+            log.exception("a request failed outside the application")
+            self.count -= counts
             raise
+        return ClosingIterator(answer, self._done) if counts else answer
 
     def _done(self) -> None:
         self.count -= 1
+
+
+class Listening(GreenSocket):
+    """A listening socket that outlives a moment without file descriptors or memory."""
+
+    def accept(self) -> Any:
+        while True:
+            try:
+                return super().accept()
+            except OSError as error:
+                if error.errno not in SHORT_OF:
+                    raise
+                log.error("no connection can be accepted: %s", error)
+                eventlet.sleep(0.1)
 
 
 def in_thread(work: Callable[..., Any], *args: Any) -> Any:
@@ -69,17 +88,20 @@ def in_thread(work: Callable[..., Any], *args: Any) -> Any:
     return tpool.execute(work, *args)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> Listening:
     """A second copy on the same port must fail, and no broadcast may wait for a delayed ACK."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening: socket.socket = eventlet.listen((host, port), family, backlog=BACKLOG, reuse_port=False)
+    listening = Listening(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.bind((host, port))
+    listening.listen(BACKLOG)
     return listening
 
 
 def serve(app: Flask) -> None:
     """Answer until SIGTERM or SIGINT; then finish what was begun."""
-    asked_to_stop = _stop_signals()
+    asked_to_stop, ask_to_stop = _stop_signals()
+    _allow_many_sockets()
     tpool.set_num_threads(THREADS)
     server: Server = app.extensions["realtime"]
     in_flight = InFlight(app)
@@ -96,19 +118,29 @@ def serve(app: Flask) -> None:
         log_output=False,
         socket_timeout=HALF_OPEN_SECONDS,
     )
+    serving.link(lambda _: os.write(ask_to_stop, b"!"))
     log.info("listening on %s port %s", *listening.getsockname()[:2])
     trampoline(asked_to_stop, read=True)
+    # Where nobody accepts any more, somebody else shall start us anew.
+    code = 1 if serving.dead else 0
     _stop(server, serving, in_flight)
+    # Everything is done; the interpreter's own end would wait for greenlets that never end.
+    os._exit(code)
 
 
-def _stop_signals() -> int:
+def _stop_signals() -> tuple[int, int]:
     """A pipe that becomes readable at a signal: the hub may be asleep, and only a file wakes it."""
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
     signal.set_wakeup_fd(writable)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    return readable
+    return readable, writable
+
+
+def _allow_many_sockets() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _settle_memory() -> None:
@@ -128,8 +160,6 @@ def _stop(server: Server, serving: Any, in_flight: InFlight) -> None:
         eventlet.sleep(0.02)
     logging.shutdown()
     sys.stdout.flush()
-    # Everything is done; the interpreter's own end would wait for greenlets that never end.
-    os._exit(0)
 
 
 def main() -> None:

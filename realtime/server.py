@@ -3,6 +3,7 @@
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,7 @@ class Server:
 
     def __init__(self, app: Flask, socketio: SocketIO, bus: Bus | None) -> None:
         self.app, self.socketio, self.bus = app, socketio, bus
+        self._followers: Counter[str] = Counter()
         self.gate = Gate(socketio.server, self._admit, self._answer, self._left)
         self.presence = Presence(secrets.token_hex(8), self._tell_presence, self._publisher("presence"))
         self.pump = Pump(app, self.emit, self.joined, self.recheck)
@@ -69,7 +71,7 @@ class Server:
             time.sleep(0)
 
     def joined(self) -> set[str]:
-        return {stream for caller in self.callers() for stream in caller.streams}
+        return set(self._followers)
 
     def callers(self) -> list[Caller]:
         return [link for link in self.gate.links.values() if link.sid is not None]
@@ -79,6 +81,7 @@ class Server:
             return
         self.socketio.server.enter_room(caller.sid, stream)
         caller.streams.add(stream)
+        self._followers[stream] += 1
         if project_id := _project_of(stream):
             self.presence.arrive(project_id, str(caller.owner))
             online = self.presence.online(project_id)
@@ -88,14 +91,13 @@ class Server:
         if stream not in caller.streams:
             return
         self.socketio.server.leave_room(caller.sid, stream)
-        caller.streams.discard(stream)
-        if project_id := _project_of(stream):
-            self.presence.leave(project_id, str(caller.owner))
+        self._forget(caller, stream)
 
     def tell(self, event: str, payload: dict[str, Any], stream: str, but: Caller) -> None:
         """An ephemeral signal from one of our pages to all the others, in every process."""
-        self._signal(event, payload, stream, but.sid)
-        self._publisher(event)({"stream": stream, **payload})
+        said = {"stream": stream, **payload}
+        self._signal(event, said, stream, but.sid)
+        self._publisher(event)(said)
 
     def recheck(self) -> None:
         """Somebody's rights changed: whoever lost one loses what it gave, now."""
@@ -146,9 +148,15 @@ class Server:
 
     def _left(self, caller: Caller) -> None:
         for stream in list(caller.streams):
-            caller.streams.discard(stream)
-            if project_id := _project_of(stream):
-                self.presence.leave(project_id, str(caller.owner))
+            self._forget(caller, stream)
+
+    def _forget(self, caller: Caller, stream: str) -> None:
+        caller.streams.discard(stream)
+        self._followers[stream] -= 1
+        if not self._followers[stream]:
+            del self._followers[stream]
+        if project_id := _project_of(stream):
+            self.presence.leave(project_id, str(caller.owner))
 
     # What comes from the other processes, and by the clock.
 
@@ -208,6 +216,8 @@ def attach(app: Flask, async_mode: str = "eventlet") -> SocketIO:
         "max_http_buffer_size": LONGEST_PACKET,
         "serializer": TextPacket,
         "manage_session": False,
+        "logger": _quiet("socketio"),
+        "engineio_logger": _quiet("engineio"),
         "cors_allowed_origins": lambda origin, environ: origin_allowed(environ, public_url),
     }
     if async_mode == "eventlet":
@@ -220,6 +230,13 @@ def attach(app: Flask, async_mode: str = "eventlet") -> SocketIO:
         socketio = SocketIO(app, **options)
     app.extensions["realtime"] = Server(app, socketio, app.extensions.get("bus"))
     return socketio
+
+
+def _quiet(name: str) -> logging.Logger:
+    """The library's own logger tells every packet, and ids that nobody should read."""
+    logger = logging.getLogger(name)
+    logger.setLevel(logging.ERROR)
+    return logger
 
 
 def _refuse_events_without_policy() -> None:
