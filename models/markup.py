@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 from typing import Any
 
 import nh3
@@ -75,6 +75,11 @@ def render(text: str) -> Rendered:
     env: EnvType = {"mentions": {}, "colours": _Colours()}
     html = _markdown.render(text, env)
     return Rendered(html=_sanitise(html), mentions=tuple(env["mentions"]))
+
+
+def words(html: str) -> str:
+    """The text of rendered HTML on one line, for a quote."""
+    return " ".join(unescape(nh3.clean(html, tags=set())).split())
 
 
 def _sanitise(html: str) -> str:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, remote,
 from models.base import Model, Row, db, new_id, touch, utcnow
 from models.delivery import Delivery
 from models.errors import Conflict, Forbidden
-from models.markup import Rendered, render
+from models.markup import Rendered, render, words
 from models.text import clean, invalid
 from models.thread import Thread, ThreadRead
 from models.user import User
@@ -249,7 +249,7 @@ class Message(Row, Model):
     @property
     def excerpt(self) -> str:
         """The first line, for a quote."""
-        return "" if self.deleted_at else " ".join(self.content.split())[:140]
+        return words(self.content_html)[:140]
 
     @property
     def author(self) -> str:

@@ -127,3 +127,11 @@ class TestReading:
         room.thread.mark_read(room.jonas, message.seq)
 
         assert message.status == "read"
+
+
+def test_a_quote_shows_words_and_not_their_markup(room: Room) -> None:
+    message = room.say("It is **not** the `database` &lt;\n\n```python\nx = 1 < 2\n```")
+
+    assert message.excerpt == "It is not the database < x = 1 < 2"
+    message.delete(room.mara)
+    assert message.excerpt == ""
