@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache, cached_property
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import bindparam, select, tuple_
 
 from models.agent import Agent
 from models.base import db, utcnow
@@ -97,11 +98,28 @@ def _posted_before(
 ) -> dict[tuple[UUID | None, str | None, str | None], Message]:
     people = {(draft.user_id, draft.client_id) for draft in drafts if draft.user_id}
     agents = {(draft.agent_key, draft.client_id) for draft in drafts if draft.agent_key}
-    repeats: Any = tuple_(Message.user_id, Message.client_id).in_(people)
+    rows = list(db.session.scalars(_of_people(), {"keys": people})) if people else []
     if agents:
-        theirs = tuple_(Message.author_key, Message.client_id).in_(agents)
-        repeats = repeats | (theirs & (Message.project_id == thread.project_id))
-    return {row.key: row for row in db.session.scalars(Message.for_display().where(repeats))}
+        rows += db.session.scalars(_of_agents(), {"keys": agents, "project_id": thread.project_id})
+    return {row.key: row for row in rows}
+
+
+# What every post asks is put together once: that would take longer than the asking.
+
+
+@cache
+def _of_people() -> Any:
+    return Message.for_display().where(tuple_(Message.user_id, Message.client_id).in_(_many("keys")))
+
+
+@cache
+def _of_agents() -> Any:
+    theirs = tuple_(Message.author_key, Message.client_id).in_(_many("keys"))
+    return Message.for_display().where(theirs, Message.project_id == bindparam("project_id"))
+
+
+def _many(name: str) -> Any:
+    return bindparam(name, expanding=True)
 
 
 def _quoted(thread: Thread, drafts: Sequence[Draft]) -> dict[UUID, Message]:
@@ -140,20 +158,36 @@ def _number(thread: Thread, messages: Sequence[Message]) -> None:
         message.seq = seq
 
 
+_DEFAULT = select(Project.default_agent_key).where(Project.id == bindparam("project_id"))
+_AGENTS = (
+    select(Agent.key)
+    .where(Agent.project_id == bindparam("project_id"), Agent.archived_at.is_(None))
+    .order_by(Agent.key)
+)
+_PEOPLE = (
+    select(User.handle, User.id)
+    .join(Membership, Membership.user_id == User.id)
+    .where(Membership.project_id == bindparam("project_id"), User.deactivated_at.is_(None))
+)
+
+
 class Audience:
-    """Whom a message addresses: R12's rules, with the project's names read once."""
+    """Whom a message addresses: R12's rules, with the project's names read once, and only when needed."""
 
     def __init__(self, project_id: UUID) -> None:
-        project = db.session.get_one(Project, project_id)
-        self.default = project.default_agent_key
-        keys = select(Agent.key).where(Agent.project_id == project_id, Agent.archived_at.is_(None))
-        self.agents = list(db.session.scalars(keys.order_by(Agent.key)))
-        people = (
-            select(User.handle, User.id)
-            .join(Membership, Membership.user_id == User.id)
-            .where(Membership.project_id == project_id, User.deactivated_at.is_(None))
-        )
-        self.people: dict[str, UUID] = {handle: user_id for handle, user_id in db.session.execute(people)}
+        self._project = {"project_id": project_id}
+
+    @cached_property
+    def default(self) -> str | None:
+        return db.session.scalar(_DEFAULT, self._project)
+
+    @cached_property
+    def agents(self) -> list[str]:
+        return list(db.session.scalars(_AGENTS, self._project))
+
+    @cached_property
+    def people(self) -> dict[str, UUID]:
+        return {handle: user_id for handle, user_id in db.session.execute(_PEOPLE, self._project)}
 
     def of(self, mentions: Sequence[str], answer_to: Message | None) -> tuple[list[str], list[str]]:
         """(ids of people, keys of agents) that a person's message addresses."""
@@ -165,9 +199,11 @@ class Audience:
             return [], [answer_to.author_key]
         if answer_to is not None and answer_to.author_kind == "person":
             return [str(answer_to.user_id)], []
-        return [], [self.default] if self.default in self.agents and self.default else []
+        return [], [self.default] if self.default and self.default in self.agents else []
 
     def mentioned_agents(self, mentions: Sequence[str]) -> list[str]:
+        if not mentions:
+            return []
         return list(self.agents) if "all" in mentions else [name for name in mentions if name in self.agents]
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint, select
+from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Model, Row, db
@@ -61,7 +61,7 @@ class ProjectSetting(Row, Model):
     @classmethod
     def read(cls, project_id: UUID, key: str) -> Any:
         """The value, or None when it was never set."""
-        return db.session.scalar(select(cls.value).where(cls.project_id == project_id, cls.key == key))
+        return db.session.scalar(_VALUE, {"project_id": project_id, "key": key})
 
     @classmethod
     def write(cls, project_id: UUID, key: str, value: Any) -> ProjectSetting:
@@ -71,3 +71,9 @@ class ProjectSetting(Row, Model):
             db.session.add(row)
         row.value = value
         return row
+
+
+# Asked by nearly every request, so put together once.
+_VALUE = select(ProjectSetting.value).where(
+    ProjectSetting.project_id == bindparam("project_id"), ProjectSetting.key == bindparam("key")
+)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Flask, current_app, g
-from sqlalchemy import case, select
+from sqlalchemy import bindparam, case, select
 
 from models import labs
 from models.agent import Agent
@@ -69,12 +69,8 @@ class _Rights:
     def __init__(self, posts: Sequence[Post]) -> None:
         sessions = {post.caller.session_id for post in posts if not post.caller.token_id}
         tokens = {post.caller.token_id for post in posts if post.caller.token_id}
-        found = (
-            select(Thread)
-            .join(Project, Project.id == Thread.project_id)
-            .where(Thread.id.in_({post.thread_id for post in posts}), Project.archived_at.is_(None))
-        )
-        self.threads = {thread.id: thread for thread in db.session.scalars(found)}
+        wanted = {"ids": {post.thread_id for post in posts}}
+        self.threads = {thread.id: thread for thread in db.session.scalars(_THREADS, wanted)}
         projects = {thread.project_id for thread in self.threads.values()}
         self._flags = {project_id: labs.read(project_id) for project_id in projects}
         self._alive: set[UUID] = set()
@@ -105,6 +101,14 @@ class _Rights:
         if not is_open_to(now, thread, self._flags[thread.project_id]):
             return NotFound()
         return None if now.may("message.post", thread.project_id) else Forbidden("your role may not do this")
+
+
+# Put together once, which would take longer than the asking.
+_THREADS = (
+    select(Thread)
+    .join(Project, Project.id == Thread.project_id)
+    .where(Thread.id.in_(bindparam("ids", expanding=True)), Project.archived_at.is_(None))
+)
 
 
 def _sessions(ids: Collection[UUID | None], project_ids: set[UUID]) -> Any:
