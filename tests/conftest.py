@@ -48,6 +48,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("database", kinds, indirect=True)
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Times differ from process to process, but names of tests must not: a dictionary is its keys."""
+    return "-".join(map(str, val)) if isinstance(val, dict) else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """A failure shows the logs of the processes that the test had started."""
