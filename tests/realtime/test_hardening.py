@@ -10,12 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
-from websocket import WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
+from websocket import (
+    WebSocketBadStatusException,
+    WebSocketException,
+    WebSocketTimeoutException,
+    create_connection,
+)
 
 from realtime import tickets
 from realtime.hardening import CONNECT_SECONDS, SOCKETS_PER_USER, Rate, TextPacket, origin_allowed
 from tests.realtime.conftest import House, Session, Web
-from tests.realtime.wire import Closed, Page, Wire
+from tests.realtime.wire import PATH, Closed, Page, Wire
 from tests.support.databases import SECRET_KEY
 from tests.support.processes import wait_until
 
@@ -174,6 +179,25 @@ def test_the_library_as_it_comes_fails_every_probe(house: House) -> None:
     passed = [name for name, behaves in probe_all(house, web).items() if behaves]
 
     assert passed == []
+
+
+def test_nothing_is_compressed_for_whoever_asks(house: House) -> None:
+    """Compression for each client would cost twice the time, and bombs could hide in it."""
+    web, control = house.web(), house.web(CONTROL="without gate")
+    session = house.session(house.person(None))
+
+    assert extension_given(web, session) is None
+    assert extension_given(control, session) == "permessage-deflate"
+
+
+def extension_given(web: Web, session: Session) -> str | None:
+    """What the server answers to a browser, which always offers to compress."""
+    offer = "Sec-WebSocket-Extensions: permessage-deflate"
+    address = web.url.replace("http", "ws", 1) + PATH
+    opened = create_connection(address, cookie=f"tr_sid={session[1]}", origin=web.url, header=[offer])
+    given: str | None = opened.getheaders().get("sec-websocket-extensions")
+    opened.shutdown()
+    return given
 
 
 def test_a_frame_above_the_limit_ends_the_connection(house: House) -> None:

@@ -1,10 +1,14 @@
 """The server: rights withdrawn, processes joined, and the end."""
 
+import resource
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import httpx2
@@ -249,6 +253,58 @@ def test_an_idle_process_stops_at_once(house: House, number: int) -> None:
 
     assert web._wait(5) == 0
     assert time.monotonic() - began < 2
+
+
+@sqlite_only
+def test_half_open_requests_end_while_long_polls_and_silent_websockets_live(house: House) -> None:
+    web = house.web(CONTROL="hurry")
+    project = house.project()
+    page = house.page(web, house.session(house.person(project)), f"project:{project}")
+    silent, trickling = (socket.create_connection(("127.0.0.1", web.port)) for _ in range(2))
+    ask = {"seconds": "3", "stream": "none"}
+
+    with silent, trickling, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(httpx2.get, f"{web.url}/slow", params=ask, timeout=20)
+        trickling.sendall(b"GET /readyz HTTP/1.1\r\n")
+        assert seconds_until_closed(trickling, trickle=b"X-A: b\r\n") < 3
+        assert seconds_until_closed(silent) < 3
+        assert waiting.result().text == "finished"
+
+    web.broadcast(f"project:{project}")
+    assert page.wait("m")
+
+
+def seconds_until_closed(connection: socket.socket, trickle: bytes = b"") -> float:
+    began = time.monotonic()
+    connection.settimeout(0.2)
+    while time.monotonic() < began + 10:
+        try:
+            connection.sendall(trickle)
+            if connection.recv(100) == b"":
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    return time.monotonic() - began
+
+
+@sqlite_only
+def test_without_file_descriptors_it_waits_for_better_times(house: House) -> None:
+    web = house.web()
+    page = house.page(web, house.session(house.person(None)))
+    open_files = len(list(Path(f"/proc/{web.pid}/fd").iterdir()))
+    before = resource.prlimit(web.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(web.pid, resource.RLIMIT_NOFILE, (open_files + 1, before[1]))
+
+    crowd = [socket.create_connection(("127.0.0.1", web.port)) for _ in range(10)]
+    wait_until(lambda: "no connection can be accepted" in web.log, 5)
+    assert page.ask("unsubscribe", {"stream": "x"})["ok"]
+    for each in crowd:
+        each.close()
+    resource.prlimit(web.pid, resource.RLIMIT_NOFILE, before)
+
+    assert httpx2.get(f"{web.url}/readyz", timeout=5).text == "yes"
 
 
 @sqlite_only
