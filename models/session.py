@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, select, update
+from sqlalchemy import ForeignKey, String, bindparam, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Model, Row, changed_rows, db, utcnow
@@ -50,9 +51,18 @@ class UserSession(Row, Model):
         )
 
     @classmethod
-    def living(cls, now: datetime) -> tuple:
-        """The conditions under which a session counts."""
-        return cls.revoked_at.is_(None), cls.seen_at > now - IDLE, cls.created_at > now - LONGEST
+    def living(cls, now: datetime) -> tuple[Any, ...]:
+        """The conditions under which a session counts; one that is kept is given `living_at` each time."""
+        at = cls.living_at(now)
+        return (
+            cls.revoked_at.is_(None),
+            cls.seen_at > bindparam("used_after", at["used_after"]),
+            cls.created_at > bindparam("begun_after", at["begun_after"]),
+        )
+
+    @staticmethod
+    def living_at(now: datetime) -> dict[str, datetime]:
+        return {"used_after": now - IDLE, "begun_after": now - LONGEST}
 
     def note_use(self) -> bool:
         """Remember that it is in use, at most once a minute; False when that was known."""

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Flask, Response, current_app, g, request
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 
 from models.base import begin_reading, db, reading, utcnow
 from models.errors import Busy, Forbidden, NotFound, SignInNeeded
@@ -103,7 +103,7 @@ def _bearer(header: str) -> str:
 
 def by_session(secret: str) -> Principal:
     """The person behind a session's secret, or nobody."""
-    rows = db.session.execute(_living([secret], UserSession, User, Project, Membership.role)).all()
+    rows = _sessions(_ONE, [secret]).all()
     if not rows:
         return NOBODY
     g.user_session, g.user = rows[0][0], rows[0][1]
@@ -126,9 +126,7 @@ def _sign_in_together(secrets: Sequence[str]) -> list[SignedIn]:
     sessions: dict[str, UserSession] = {}
     roles: dict[str, dict[UUID, str]] = {}
     with reading():
-        for session, project_id, role in db.session.execute(
-            _living(secrets, UserSession, Project.id, Membership.role)
-        ):
+        for session, project_id, role in _sessions(_TOGETHER, secrets):
             sessions[session.token_hash] = session
             known = roles.setdefault(session.token_hash, {})
             if project_id is not None:
@@ -140,8 +138,8 @@ def _sign_in_together(secrets: Sequence[str]) -> list[SignedIn]:
     ]
 
 
-def _living(secrets: Sequence[str], *columns: Any) -> Any:
-    """What of the living sessions behind these secrets, one row for each of the person's open projects."""
+def _living(*columns: Any) -> Any:
+    """What of the living sessions behind some secrets, one row for each of the person's open projects."""
     return (
         select(*columns)
         .select_from(UserSession)
@@ -149,11 +147,21 @@ def _living(secrets: Sequence[str], *columns: Any) -> Any:
         .outerjoin(Membership, Membership.user_id == User.id)
         .outerjoin(Project, and_(Project.id == Membership.project_id, Project.archived_at.is_(None)))
         .where(
-            UserSession.token_hash.in_([digest(secret) for secret in secrets]),
+            UserSession.token_hash.in_(bindparam("hashes", expanding=True)),
             *UserSession.living(utcnow()),
             User.deactivated_at.is_(None),
         )
     )
+
+
+# Made once: every request asks one of them, and making it took longer than the database's answer.
+_ONE = _living(UserSession, User, Project, Membership.role)
+_TOGETHER = _living(UserSession, Project.id, Membership.role)
+
+
+def _sessions(query: Any, secrets: Sequence[str]) -> Any:
+    hashes = [digest(secret) for secret in secrets]
+    return db.session.execute(query, {"hashes": hashes, **UserSession.living_at(utcnow())})
 
 
 def _person(session: UserSession, roles: dict[UUID, str]) -> Principal:

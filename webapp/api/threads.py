@@ -7,7 +7,7 @@ from flask import Response, jsonify
 
 from models.base import db
 from realtime.registry import PUBLISHED
-from webapp import rendering, visible
+from webapp import shown, visible
 from webapp.auth import current_user, policy, require
 from webapp.limits import ApiBlueprint
 from webapp.schemas import MessagePage, MessageWindow, ReadMark, ReadRow, ThreadList, ThreadRow
@@ -32,7 +32,7 @@ def index(project_id: UUID) -> Response:
 def messages(window: dict[str, Any], thread_id: UUID) -> Response:
     """A page of messages by seq: the newest, or those before, after or around one."""
     thread = visible.thread(thread_id)
-    return jsonify(rendering.messages(thread, **window).as_json())
+    return jsonify(shown.messages(thread, **window).as_json())
 
 
 @bp.put("/threads/<uuid:thread_id>/read")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from flask import Blueprint
+from flask import Blueprint, Response, render_template
 from sqlalchemy import select
 
 from models.agent import Agent
@@ -11,6 +11,7 @@ from models.base import db
 from models.executor_request import ExecutorRequest
 from webapp import rendering
 from webapp.auth import current_project, policy
+from webapp.kept import Place
 
 bp = Blueprint("agent_pages", __name__)
 
@@ -19,11 +20,14 @@ OPEN_REQUESTS = 20
 
 @bp.get("/<project_key>/agents")
 @policy("project.read")
-def index(project_key: str) -> str:
+def index(project_key: str) -> Response:
+    return rendering.kept_page("agents", _index)
+
+
+def _index(at: dict[str, Place]) -> str:
     project_id = current_project().id
-    return rendering.page(
-        "agents/index.html", agents=Agent.of_project(project_id), requests=_requests(project_id)
-    )
+    agents, requests = Agent.of_project(project_id), _requests(project_id)
+    return render_template("agents/index.html", **rendering.layout(at), agents=agents, requests=requests)
 
 
 def _requests(project_id: UUID) -> Sequence[ExecutorRequest]:

@@ -1,14 +1,18 @@
 """The Team Room's page, and the addresses that lead to it."""
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from functools import partial
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from models import labs
 from models.errors import NotFound
 from models.policy import SIGNED_IN
 from models.project import Project
-from webapp import rendering, visible
+from models.thread import Thread
+from webapp import rendering, shown, visible
 from webapp.auth import current_project, policy
+from webapp.kept import Place
 from webapp.schemas import LAST_SEQ
 from webapp.visible import LAST_PROJECT
 
@@ -44,21 +48,25 @@ def _first_page(project: Project) -> str:
 def chat(project_key: str) -> Response:
     """The newest messages, or those around the seq of a permalink."""
     around = _anchor()
-    layout = rendering.layout()
-    if layout["room"] is None:
+    return _remembered(rendering.kept_page(("chat", around), partial(_chat, around)))
+
+
+def _chat(around: int | None, at: dict[str, Place]) -> str:
+    layout = rendering.layout(at)
+    room: Thread | None = layout["room"]
+    if room is None:
         raise NotFound
-    shown = rendering.messages(layout["room"], around=around)
-    html = render_template(
+    found = shown.messages(room, around=around, place=at[f"project:{room.project_id}"])
+    return render_template(
         "room/show.html",
         **layout,
-        thread=layout["room"],
+        thread=room,
         read_seq=layout["room_read_seq"],
-        messages=shown.messages,
-        has_before=shown.has_before,
-        has_after=shown.has_after,
+        messages=found.messages,
+        has_before=found.has_before,
+        has_after=found.has_after,
         anchor_seq=around,
     )
-    return _remembered(make_response(html))
 
 
 def _anchor() -> int | None:
@@ -69,12 +77,8 @@ def _anchor() -> int | None:
 
 def _remembered(response: Response) -> Response:
     """This is the project used last."""
-    response.set_cookie(
-        LAST_PROJECT,
-        current_project().key,
-        max_age=A_YEAR,
-        httponly=True,
-        samesite="Lax",
-        secure=request.is_secure,
-    )
+    key = current_project().key
+    if request.cookies.get(LAST_PROJECT) != key:
+        secure = request.is_secure
+        response.set_cookie(LAST_PROJECT, key, max_age=A_YEAR, httponly=True, samesite="Lax", secure=secure)
     return response

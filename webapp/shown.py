@@ -1,0 +1,114 @@
+"""Messages as pages and the API show them: each is rendered once, and again when it changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from models.base import db
+from models.message import Message
+from models.stream import StreamChange
+from models.thread import Thread
+from realtime.registry import PUBLISHED
+from webapp.kept import Kept, Place, changes, places
+
+PAGES_KEPT, MESSAGES_KEPT = 40, 2000
+MESSAGES = "project_chat_messages"
+
+
+_pages: Kept[MessageList] = Kept(PAGES_KEPT)
+_shown: Kept[dict[str, Any]] = Kept(MESSAGES_KEPT)
+
+
+@dataclass(frozen=True)
+class MessageList:
+    """A page of a thread, in order."""
+
+    messages: list[dict[str, Any]]
+    has_before: bool
+    has_after: bool
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "messages": self.messages,
+            "first": self.messages[0]["seq"] if self.messages else None,
+            "last": self.messages[-1]["seq"] if self.messages else None,
+            "has_before": self.has_before,
+            "has_after": self.has_after,
+        }
+
+
+def messages(
+    thread: Thread,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    around: int | None = None,
+    limit: int = 50,
+    place: Place | None = None,
+) -> MessageList:
+    """The newest messages, or those before, after or around a seq: found by key, whatever lies between."""
+    if place is None:
+        [name] = PUBLISHED["project_chat_threads"].streams(thread)
+        place = places([name])[name]
+    window = (before, after, around, limit)
+
+    def make() -> MessageList:
+        ids = _ids(thread.id, *window)
+        first, last = (ids[0].seq, ids[-1].seq) if ids else _nowhere(thread, before, after)
+        return MessageList(_as_shown([row.id for row in ids], place), first > 1, last < thread.last_seq)
+
+    return _pages.get((thread.id, *window), place, (MESSAGES,), make)
+
+
+def _nowhere(thread: Thread, before: int | None, after: int | None) -> tuple[int, int]:
+    """Where an empty page stands: behind the end, or before the beginning."""
+    return (1, 0) if before is not None else (thread.last_seq + 1, thread.last_seq)
+
+
+def _ids(thread_id: UUID, before: int | None, after: int | None, around: int | None, limit: int) -> list[Any]:
+    query = select(Message.id, Message.seq).where(Message.thread_id == thread_id)
+    if around is not None:
+        earlier = _ids(thread_id, around, None, None, limit // 2) if limit > 1 else []
+        return earlier + _ids(thread_id, None, around - 1, None, limit - len(earlier))
+    if after is not None:
+        return list(db.session.execute(query.where(Message.seq > after).order_by(Message.seq).limit(limit)))
+    if before is not None:
+        query = query.where(Message.seq < before)
+    return list(db.session.execute(query.order_by(Message.seq.desc()).limit(limit)))[::-1]
+
+
+def _as_shown(ids: list[UUID], place: Place) -> list[dict[str, Any]]:
+    """The messages as pages and the API show them; only those are made that changed or were never made."""
+    shown = _still_true(ids, place)
+    missing = [message_id for message_id in ids if message_id not in shown]
+    if missing:
+        published = PUBLISHED[MESSAGES]
+        for message in published.load(missing):
+            shown[message.id] = {
+                "id": str(message.id),
+                "seq": message.seq,
+                "html": published.html(message),
+                "row": published.row(message),
+            }
+    for message_id, made in shown.items():
+        _shown.put(message_id, place.head, made)
+    return [shown[message_id] for message_id in ids]
+
+
+def _still_true(ids: list[UUID], place: Place) -> dict[UUID, dict[str, Any]]:
+    found = {message_id: kept for message_id in ids if (kept := _shown.at(message_id, place)) is not None}
+    if not found:
+        return {}
+    latest = (
+        changes(
+            place, min(head for head, _ in found.values()), StreamChange.row_id, func.max(StreamChange.seq)
+        )
+        .where(StreamChange.table == MESSAGES)
+        .group_by(StreamChange.row_id)
+    )
+    changed: dict[UUID, int] = dict(db.session.execute(latest).all())
+    return {key: made for key, (head, made) in found.items() if changed.get(key, 0) <= head}
