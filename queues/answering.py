@@ -34,9 +34,12 @@ class Answering:
         self._saved_at = 0.0
 
     def text(self, delta: str) -> None:
+        first = not self._parts
         self._parts.append(delta)
         self._moved = True
         self._coalescer.text(delta)
+        if first:  # the first words are waited for; the later ones may be joined
+            self._coalescer.flush()
 
     def status(self, kind: StatusKind, detail: str) -> None:
         self._coalescer.flush()

@@ -141,6 +141,7 @@ class ChatWorker:
         if free > 0:
             for claimed in await self._claim(free):
                 self._begin(claimed)
+            await asyncio.sleep(0)  # the turns that begin ask the database before anything else does
         await requests.work_off(self._database)
 
     async def _claim(self, free: int) -> list[Claimed]:

@@ -35,7 +35,9 @@ async def serve(app: Flask) -> None:
 def main(arguments: list[str]) -> None:
     if arguments != [QUEUE]:
         raise SystemExit(f"usage: python -m queues.worker {QUEUE}")
-    asyncio.run(serve(create_app()))
+    app = create_app()
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call of a model says nothing
+    asyncio.run(serve(app))
     logging.shutdown()
     # Nothing is left to do; a thread that waits for a hung database or Redis must not hold the end.
     os._exit(0)

@@ -72,12 +72,13 @@ def test_thinking_is_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     assert saved == ["", "", ""]
 
 
-def test_deltas_are_joined_and_a_status_comes_after_what_was_written_before() -> None:
+def test_the_first_words_come_at_once_and_later_ones_joined_but_before_a_status() -> None:
     async def main() -> Published:
         bus = Published()
         one = answering_on(bus)
         one.text("one ")
-        one.text("two")
+        one.text("two ")
+        one.text("three")
         one.status("tool", "read_thread")
         one.text(" 🎉")
         one.end()
@@ -87,9 +88,10 @@ def test_deltas_are_joined_and_a_status_comes_after_what_was_written_before() ->
 
     said = [(kind, p.get("offset"), p.get("text"), p.get("activity")) for kind, p in bus.said]
     assert said == [
-        ("delta", 0, "one two", None),
+        ("delta", 0, "one ", None),
+        ("delta", 4, "two three", None),
         ("agent", None, None, "using read_thread"),
-        ("delta", 7, " 🎉", None),
+        ("delta", 13, " 🎉", None),
     ]
     assert bus.of("delta")[0]["attempt"] == 2
 
