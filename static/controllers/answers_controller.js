@@ -3,12 +3,14 @@ import { connection } from "../socket.js"
 import { Answer } from "../helpers/answer.js"
 import { Offline, reason, request } from "../helpers/api.js"
 import { toast } from "../helpers/dom.js"
+import { show } from "../helpers/draft_text.js"
 import { fillNames } from "../helpers/roster.js"
 import { fillTimes } from "../helpers/times.js"
 
-const ENDED = new Set(["processed", "failed", "queued"])
 const SILENT_MS = 150_000
 const CATCH_UP_MS = 600
+const QUIET_MS = 2000
+const RAREST_MS = 16_000
 
 // Answers while they are written: a place under the id the message will have, filled by deltas, taken away by the message.
 export default class extends Controller {
@@ -16,6 +18,8 @@ export default class extends Controller {
   static values = { thread: String }
 
   #answers = new Map()
+  #open = new Map()
+  #ended = new Set()
   #clock
   #frame
 
@@ -36,6 +40,7 @@ export default class extends Controller {
     cancelAnimationFrame(this.#frame)
     this.listTarget.replaceChildren()
     this.#answers.clear()
+    this.#open.clear()
   }
 
   stopOne({ currentTarget }) { this.#stop(currentTarget.closest("article").dataset.delivery) }
@@ -50,11 +55,14 @@ export default class extends Controller {
 
   // What was said before this page came: nothing yet, while the agent still thinks.
   #live = ({ detail: { items } }) => {
-    for (const item of items) if (item.text) this.#hear(item)
+    for (const item of items) {
+      this.#expect(item)
+      if (item.text) this.#hear(item)
+    }
   }
 
   #hear(piece) {
-    if (piece.thread_id !== this.threadValue || this.#finished(piece.message_id)) return
+    if (piece.thread_id !== this.threadValue || this.#ended.has(piece.message_id) || this.#finished(piece.message_id)) return
     const answer = this.#answerFor(piece)
     if (!answer.add(piece.offset, piece.text, piece)) this.#catchUp(piece.message_id)
     this.#showSoon(answer)
@@ -76,6 +84,26 @@ export default class extends Controller {
       if (!whole) await new Promise((resolve) => setTimeout(resolve, CATCH_UP_MS))
     }
     answer.asking = false
+  }
+
+  #expect({ message_id: id, delivery_id, agent, thread_id }) {
+    if (thread_id !== this.threadValue || this.#open.has(id)) return
+    this.#open.set(id, { message_id: id, delivery_id, agent, thread_id, asked: Date.now(), pause: QUIET_MS })
+  }
+
+  // Nothing was heard of an open answer for a while: it may be thinking, or the pieces do not get here. Ask, ever more rarely.
+  async #ask(one) {
+    one.asked = Date.now()
+    one.pause = Math.min(2 * one.pause, RAREST_MS)
+    try {
+      const { ok, data } = await request("GET", `/api/messages/${one.message_id}/partial`)
+      if (!ok) return this.#open.delete(one.message_id)
+      if (data.text.length <= (this.#answers.get(one.message_id)?.text.length ?? 0)) return
+      one.pause = QUIET_MS
+      this.#hear({ ...one, offset: 0, text: data.text })
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error
+    }
   }
 
   #finished(id) { return document.getElementById(`message_${id}`)?.dataset.seq }
@@ -109,7 +137,7 @@ export default class extends Controller {
     for (const answer of this.#answers.values()) {
       if (!answer.stale) continue
       answer.stale = false
-      answer.element.querySelector("[data-streaming] > p").textContent = answer.text
+      show(answer.element.querySelector("[data-streaming]"), answer.text)
     }
   }
 
@@ -117,6 +145,10 @@ export default class extends Controller {
     for (const [id, { element, started, heard }] of this.#answers) {
       element.querySelector("[data-clock]").textContent = `writing · ${Math.round((Date.now() - started) / 1000)} s`
       if (Date.now() - heard > SILENT_MS) this.#forget(id)
+    }
+    for (const one of this.#open.values()) {
+      const heard = Math.max(one.asked, this.#answers.get(one.message_id)?.heard ?? 0)
+      if (Date.now() - heard > one.pause) this.#ask(one)
     }
   }
 
@@ -138,15 +170,26 @@ export default class extends Controller {
 
   #arrived = ({ detail: { id } }) => this.#forget(id.replace("message_", ""))
 
-  // A delivery that ended, or went back to the queue, writes no more under its reply's id.
+  // A delivery that ended writes no more under its reply's id; one that went back to the queue begins anew.
   #changes = ({ detail: { items } }) => {
-    for (const { table, row } of items) {
-      if (table === "chat_delivery_queue" && row && ENDED.has(row.status)) this.#forget(row.reply_id)
+    for (const { table, id, row } of items) {
+      if (table !== "chat_delivery_queue" || !row) continue
+      if (row.status === "delivered") this.#expect({ message_id: row.reply_id, delivery_id: id, agent: row.target_agent_key, thread_id: row.thread_id })
+      else if (row.status === "queued") this.#again(row.reply_id)
+      else this.#end(row.reply_id)
     }
-    for (const id of this.#answers.keys()) {
-      const line = document.querySelector(`.delivery[data-reply="${CSS.escape(id)}"]`)
-      if (line && ENDED.has(line.dataset.state)) this.#forget(id)
-    }
+  }
+
+  #end(id) {
+    this.#ended.add(id)
+    this.#open.delete(id)
+    this.#forget(id)
+  }
+
+  #again(id) {
+    this.#ended.delete(id)
+    this.#open.delete(id)
+    this.#forget(id)
   }
 
   #forget(id) {

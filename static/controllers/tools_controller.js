@@ -12,6 +12,7 @@ export default class extends Controller {
   #message = null
   #bar
   #press
+  #beside = false
 
   connect() { this.element.addEventListener("room:editlast", this.#editLast) }
 
@@ -52,7 +53,8 @@ export default class extends Controller {
   react(event) {
     const message = this.#chosen()
     if (!message || message.dataset.kind === "system") return
-    const from = (event.currentTarget instanceof Element ? event.currentTarget : message).getBoundingClientRect()
+    const button = event.currentTarget instanceof Element && event.currentTarget
+    const from = (button?.closest?.(".msg__tools") ? button : message).getBoundingClientRect()
     const picker = this.emojiTarget
     picker.showPopover()
     const size = picker.getBoundingClientRect()
@@ -75,6 +77,14 @@ export default class extends Controller {
     const text = message.querySelector(".prose").textContent.trim().replace(/\s+/g, " ").slice(0, 140)
     const { author, seq } = message.dataset
     this.dispatch("reply", { prefix: "room", detail: { id: this.#id(message), author, seq, text } })
+  }
+
+  // A tap beside the sheet hits the dialog itself; the end of the long press that opened it is no tap.
+  aim({ target }) { this.#beside = target === this.sheetTarget }
+
+  dismiss({ target }) {
+    if (this.#beside && target === this.sheetTarget) this.sheetTarget.close()
+    this.#beside = false
   }
 
   copyText() { copyText(this.#chosen()?.querySelector(".prose").innerText ?? "") }
@@ -143,7 +153,7 @@ export default class extends Controller {
   }
 
   #chosen() {
-    if (this.sheetTarget.matches(":popover-open")) this.sheetTarget.hidePopover()
+    this.sheetTarget.close()
     return this.#message?.isConnected ? this.#message : null
   }
 
@@ -182,7 +192,7 @@ export default class extends Controller {
   #openSheet(message) {
     this.#message = message
     this.sheetTarget.toggleAttribute("data-mine", "mine" in message.dataset)
-    this.sheetTarget.showPopover()
+    if (!this.sheetTarget.open) this.sheetTarget.showModal()
   }
 
   #close(form) {

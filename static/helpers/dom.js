@@ -27,7 +27,7 @@ export function debounce(action, wait) {
 
 export const typingIn = (target) => target instanceof Element && target.closest("input, textarea, select, [contenteditable]")
 
-export const somethingOpen = () => document.querySelector(":popover-open:not(#nav), dialog[open]")
+export const somethingOpen = () => document.querySelector(":popover-open, dialog[open]")
 
 export async function copyText(text) {
   await navigator.clipboard.writeText(text)
