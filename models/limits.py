@@ -26,14 +26,18 @@ class LoginAttempt(Row, Model):
     address: Mapped[str] = mapped_column(String(64), index=True)
 
     @classmethod
-    def check(cls, email: str, address: str) -> None:
-        """TooMany when this address failed too often; asked before the slow hash."""
+    def check(cls, email: str, address: str, own: int = 0) -> None:
+        """TooMany when this address failed too often; asked before the slow hash.
+
+        With `own` one's own attempt is among those counted: asked after it was committed, guesses
+        made at the same moment cannot all get through.
+        """
         since = utcnow() - WINDOW
         here = select(func.count()).where(cls.address == address, cls.created_at > since)
         both = here.where(cls.account_hash == _account(email))
-        if (db.session.scalar(both) or 0) >= PER_ACCOUNT_AND_ADDRESS or (
+        if (db.session.scalar(both) or 0) >= PER_ACCOUNT_AND_ADDRESS + own or (
             db.session.scalar(here) or 0
-        ) >= PER_ADDRESS:
+        ) >= PER_ADDRESS + own:
             raise TooMany(
                 "too many failed attempts, try again later", retry_after=int(WINDOW.total_seconds())
             )

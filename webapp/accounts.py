@@ -20,7 +20,7 @@ from models.limits import LoginAttempt
 from models.project import Project
 from models.secret import digest
 from models.session import UserSession
-from models.text import clean, invalid, slug
+from models.text import clean, clean_key, invalid, slug
 from models.token import ApiToken
 from models.user import PASSWORD_LENGTHS, Invite, Membership, User, hash_password, password_matches
 from webapp.auth import client_address, current_user, principal
@@ -45,7 +45,7 @@ _HASHING = threading.BoundedSemaphore(2)
 
 def note(action: str, subject: str, project_id: UUID | None = None, **detail: Any) -> None:
     """Write to the audit log. Called before what it tells, since its lock puts such changes in a row."""
-    audit.record(principal().key, action, subject, project_id=project_id, **detail)
+    audit.record(principal().key, action, subject[:200], project_id=project_id, **detail)
 
 
 @contextmanager
@@ -80,9 +80,7 @@ def sign_in(email: str, password: str, old_secret: str | None) -> tuple[UserSess
         LoginAttempt.check(email, address)
         user = User.by_email(email) if "\0" not in email else None
         db.session.commit()
-    # Counted before the slow work: guesses made at once must not all pass the check.
-    attempt = LoginAttempt.failed(email, address)
-    db.session.commit()
+    attempt = _count(email, address)
     stored = user.password_hash if user is not None and user.active else None
     if not _matches(stored, password[: PASSWORD_LENGTHS[1] + 1]):
         audit.record("nobody", "sign_in.failed", f"account {digest(email.lower())[:16]}", address=address)
@@ -92,6 +90,16 @@ def sign_in(email: str, password: str, old_secret: str | None) -> tuple[UserSess
     changed_rows(delete(LoginAttempt).where(LoginAttempt.id == attempt.id))
     audit.record(f"person:{user.id}", "sign_in", f"user {user.handle}", address=address)
     return start_session(user, old_secret)
+
+
+def _count(email: str, address: str) -> LoginAttempt:
+    """Note the attempt before the slow work, as a failure until it turns out well; commits."""
+    attempt = LoginAttempt.failed(email, address)
+    db.session.commit()
+    with reading():
+        LoginAttempt.check(email, address, own=1)
+        db.session.commit()
+    return attempt
 
 
 def start_session(user: User, old_secret: str | None) -> tuple[UserSession, str]:
@@ -133,8 +141,7 @@ def change_password(user: User, current: str, new: object, keep: UUID | None) ->
     """Ends every other session; commits. Invalid names the field that is wrong."""
     stored, address = user.password_hash, client_address()
     LoginAttempt.check(user.email, address)
-    attempt = LoginAttempt.failed(user.email, address)
-    db.session.commit()
+    attempt = _count(user.email, address)
     if not _matches(stored, current):
         raise invalid("current", "is not your password")
     made = hashed(new)
@@ -271,6 +278,8 @@ def create_project(name: str, key: str | None) -> Project:
         raise Forbidden("only who owns a project may make another")
     if key in RESERVED:
         raise invalid("key", "is one of our own addresses")
+    if key:
+        clean_key(key)
     if key and db.session.scalar(select(exists().where(Project.key == key))):
         raise invalid("key", "is taken")
     key = key or free_key(clean(name, "name", longest=80))

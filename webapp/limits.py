@@ -80,6 +80,8 @@ def _check_text(field: str, text: str) -> None:
 
 
 class StrictJSON(DefaultJSONProvider):
+    sort_keys = False
+
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         return strict_loads(s)
 

@@ -1,6 +1,8 @@
 """Two projects and one person of each standing."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -47,3 +49,19 @@ def site(app: Flask, db: SQLAlchemy) -> Site:
 @pytest.fixture
 def owner(site: Site) -> FlaskClient:
     return site.browser("owner")
+
+
+@pytest.fixture
+def make_app(make_app: Callable[..., Flask]) -> Iterator[Callable[..., Flask]]:
+    """The same, and the connections of what was made are closed in the end."""
+    made: list[Flask] = []
+
+    def make(**overrides: Any) -> Flask:
+        made.append(make_app(**overrides))
+        return made[-1]
+
+    yield make
+    for app in made:
+        with app.app_context():
+            factories.db.session.remove()
+            factories.db.engine.dispose()

@@ -1,6 +1,7 @@
 """Invites: one person, one project, one role, for 72 hours."""
 
 import re
+import threading
 from datetime import timedelta
 
 import pytest
@@ -79,8 +80,6 @@ def test_it_does_not_open_once_it_is_over(
     db.session.commit()
 
     assert client.get(path).status_code == 404
-    with app.test_request_context():
-        pass
     assert site.browser("stranger").post(path).status_code == 404
 
 
@@ -167,3 +166,27 @@ def test_the_page_makes_a_link_and_takes_it_back(owner: FlaskClient, site: Site,
     [invite] = owner.get(f"{site.api}/invites").json["invites"]  # type: ignore[index]
     owner.post(f"{site.settings}/invites/{invite['id']}/revoke")
     assert app.test_client().get(found[1]).status_code == 404
+
+
+def test_two_who_accept_at_the_same_moment(app: Flask, site: Site, path: str) -> None:
+    clients = [app.test_client() for _ in range(4)]
+    tokens = [re.search(r'name="csrf_token" value="([^"]+)"', each.get(path).text) for each in clients]
+    factories.hashed()
+    factories.db.session.commit()
+    barrier, codes = threading.Barrier(4), []
+
+    def join(number: int) -> None:
+        token = tokens[number]
+        assert token
+        said = {"name": "New", "email": f"new{number}@example.org", "password": factories.PASSWORD}
+        barrier.wait()
+        codes.append(clients[number].post(path, data=said | {"csrf_token": token[1]}).status_code)
+
+    threads = [threading.Thread(target=join, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert sorted(codes) == [303, 404, 404, 404]
+    assert len(factories.db.session.scalars(select(Membership.id)).all()) == 6

@@ -9,7 +9,6 @@ from sqlalchemy import select
 from models import labs
 from models.audit import AuditEntry, broken_at
 from models.authz import AuthzEpoch
-from models.base import db as database
 from models.user import Membership, User
 from tests import factories
 from tests.webapp.conftest import Site
@@ -245,7 +244,6 @@ def test_an_archived_project_is_closed_to_all_and_only_its_owner_opens_it(site: 
 
     assert owner.delete(f"{site.api}/archive").status_code == 200
     assert member.get(site.api).status_code == 200
-    assert database
 
 
 def test_a_project_is_renamed(owner: FlaskClient, site: Site) -> None:

@@ -150,7 +150,7 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
                 continue  # what it then does has tests of its own
             path = address(rule, values)
             have = got(client.open(path, method=method, json=BODIES.get(rule.endpoint)))
-            if rule.endpoint == "messages.partial" and want != "sign in":
+            if rule.rule.endswith("/partial") and want != "sign in":
                 want = "missing"  # nobody writes at this moment
             if rule.endpoint == "messages.post" and have == "missing":
                 want = "missing"  # the gate says no more than that there is nothing for this asker

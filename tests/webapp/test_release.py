@@ -3,7 +3,7 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,9 @@ def run_release(database: Database, tmp_path: Path) -> "subprocess.Popen[str]":
 
 
 @pytest.fixture
-def owning_app(make_app: Callable[..., Flask], database: Database, tmp_path: Path) -> Iterator[Flask]:
+def owning_app(make_app: Callable[..., Flask], database: Database, tmp_path: Path) -> Flask:
     """The application as the release step makes it: with the role that owns the tables."""
-    app = make_app(DATABASE_URL=database.owner_url, BACKUP_FOLDER=str(tmp_path / "backups"))
-    yield app
-    with app.app_context():
-        release.db.engine.dispose()
+    return make_app(DATABASE_URL=database.owner_url, BACKUP_FOLDER=str(tmp_path / "backups"))
 
 
 # --- release ---
@@ -217,8 +214,6 @@ def flask(make_app: Callable[..., Flask], tmp_path: Path) -> Callable[..., Resul
         factories.db.session.commit()
         result = app.test_cli_runner().invoke(args=list(words), input=typed)
         factories.db.session.expire_all()
-        with app.app_context():
-            factories.db.engine.dispose()
         return result
 
     return run

@@ -1,6 +1,8 @@
 """Signing in and out, and what ends a session."""
 
 import re
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -15,9 +17,11 @@ from models.base import utcnow
 from models.limits import LoginAttempt
 from models.secret import digest
 from models.session import UserSession
+from models.user import password_matches
 from tests import factories
 from tests.webapp.conftest import Site
 from webapp import accounts
+from webapp.auth import client_address
 
 COOKIE = "tr_sid"
 
@@ -267,6 +271,64 @@ def test_what_is_throttled_is_not_hashed(app: Flask, site: Site, monkeypatch: py
 
     assert sign_in(app.test_client(), email).status_code == 429
     assert hashed == []
+
+
+def test_an_unknown_address_costs_as_much_work_as_a_known_one(
+    app: Flask, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[object, ...]] = []
+
+    def offload(work: Callable[..., object], *args: object) -> object:
+        done.append((work, args[0] is None))
+        return work(*args)
+
+    monkeypatch.setitem(app.extensions, "offload", offload)
+    sign_in(app.test_client(), site.people["member"].email, "wrong wrong wrong")
+    sign_in(app.test_client(), "nobody@example.org", "wrong wrong wrong")
+
+    assert done == [(password_matches, False), (password_matches, True)]
+
+
+def test_guesses_made_at_once_do_not_all_pass_the_check(app: Flask, site: Site) -> None:
+    """Each is counted before it is hashed: with a slow hash, the others must see it."""
+    email, answers = site.people["member"].email, []
+    clients = [app.test_client() for _ in range(12)]
+    tokens = [form_token(client) for client in clients]
+    factories.db.session.commit()
+    barrier = threading.Barrier(12)
+
+    def guess(client: FlaskClient, token: str) -> None:
+        barrier.wait()
+        said = {"email": email, "password": "wrong wrong wrong", "csrf_token": token}
+        answers.append(client.post("/sign-in", data=said).status_code)
+
+    threads = [threading.Thread(target=guess, args=pair) for pair in zip(clients, tokens, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert len(answers) == 12
+    assert answers.count(422) < 12
+    assert set(answers) == {422, 429}
+
+
+@pytest.mark.parametrize(("hops", "address"), [(0, "127.0.0.1"), (1, "198.51.100.7"), (2, "203.0.113.5")])
+def test_only_trusted_proxies_say_where_a_request_comes_from(
+    make_app: Callable[..., Flask], site: Site, hops: int, address: str
+) -> None:
+    """The last hop is written by our own proxy; what stands before it, anybody can send."""
+    app = make_app(TRUSTED_PROXIES=hops)
+    client = app.test_client()
+    client.environ_base["HTTP_X_FORWARDED_FOR"] = "192.0.2.1, 203.0.113.5, 198.51.100.7"
+    sign_in(client, site.people["member"].email, "wrong wrong wrong")
+
+    assert factories.db.session.scalars(select(LoginAttempt.address)).all() == [address]
+
+
+def test_one_ipv6_subscriber_is_one_address(app: Flask) -> None:
+    with app.test_request_context(environ_base={"REMOTE_ADDR": "2001:db8:1:2:3:4:5:6"}):
+        assert client_address() == "2001:db8:1:2::/64"
 
 
 def test_another_forwarded_address_does_not_help_the_guesser(app: Flask, site: Site) -> None:

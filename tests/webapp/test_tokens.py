@@ -71,7 +71,9 @@ def test_one_mistyped_letter_is_refused(app: Flask, site: Site, text: str) -> No
 
 
 @pytest.mark.parametrize(
-    "change", [{"revoked_at": utcnow()}, {"expires_at": utcnow() - timedelta(seconds=1)}], ids=str
+    "change",
+    [{"revoked_at": utcnow()}, {"expires_at": utcnow() - timedelta(seconds=1)}],
+    ids=["revoked", "expired"],
 )
 def test_a_dead_token_is_refused(
     app: Flask, site: Site, text: str, db: SQLAlchemy, change: dict[str, object]
