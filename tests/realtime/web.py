@@ -55,6 +55,9 @@ def state() -> Response:
         pid=os.getpid(),
         sockets=len(realtime.socketio.server.eio.sockets),
         streams=sorted(realtime.joined()) if hasattr(realtime, "gate") else [],
+        waiting=sum(
+            getattr(each.queue, "_bytes", 0) for each in realtime.socketio.server.eio.sockets.values()
+        ),
         rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         greenlets=wsgi.eventlet.hubs.get_hub().get_timers_count(),
     )
