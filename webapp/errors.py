@@ -203,11 +203,20 @@ def _busy(error: Exception) -> BaseResponse:
     return _domain(errors.Busy("the database is busy, try again in a moment"))
 
 
+def disk_is_full(error: Exception) -> bool:
+    original: Any = error.orig if isinstance(error, DBAPIError) else error
+    return _name(original) in ("SQLITE_FULL", "53100")
+
+
+def _name(original: Any) -> str:
+    return getattr(original, "sqlite_errorname", "") or getattr(original, "sqlstate", "") or ""
+
+
 def _database(error: Exception) -> BaseResponse:
     """What the database refused: full, busy or away each has its answer, the rest is a bug of ours."""
     original: Any = error.orig if isinstance(error, DBAPIError) else error
-    name = getattr(original, "sqlite_errorname", "") or getattr(original, "sqlstate", "") or ""
-    if name in ("SQLITE_FULL", "53100"):
+    name = _name(original)
+    if disk_is_full(error):
         db.session.rollback()
         return answer(507, "the disk is full: nothing was changed, and reading still works")
     away = isinstance(error, DBAPIError) and error.connection_invalidated

@@ -15,7 +15,7 @@ from models import append_only
 from models.audit import AuditHead
 from models.authz import AuthzEpoch
 from models.base import db
-from webapp import backup, config, create_app, doctor
+from webapp import backup, ballast, config, create_app, doctor
 
 _LOCK = 7263526  # any number, the same for all releases of this application
 
@@ -49,6 +49,7 @@ def release(app: Flask, application_role: str | None = None) -> None:
             if application_role and application_role != engine.url.username:
                 grant(connection, application_role)
         engine.dispose()
+        ballast.lay(app.config["DATABASE_URL"])
         say("the database is up to date" if before == wanted else "the database was migrated")
 
 

@@ -1,12 +1,13 @@
 """Signing in and out, and a new password by a one-time link."""
 
-from flask import Blueprint, Response, g, make_response, redirect, render_template, request
+from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request
+from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.base import db
 from models.errors import Invalid, TooMany
 from models.policy import OPEN, SIGNED_IN
-from webapp import accounts
+from webapp import accounts, ballast
 from webapp.auth import (
     current_session,
     forget_session_cookie,
@@ -16,6 +17,7 @@ from webapp.auth import (
     set_session_cookie,
 )
 from webapp.csrf import session_cookie_name
+from webapp.errors import disk_is_full
 
 bp = Blueprint("sessions", __name__)
 
@@ -49,7 +51,7 @@ def create() -> AnyResponse:
     email, password = request.form.get("email", ""), request.form.get("password", "")
     going = safe_next(request.form.get("next"))
     try:
-        _, secret = accounts.sign_in(email, password, request.cookies.get(session_cookie_name()))
+        secret = _sign_in(email, password)
     except (Invalid, TooMany) as error:
         db.session.rollback()
         response = make_response(_form(email[:254], going, error.message))
@@ -58,6 +60,18 @@ def create() -> AnyResponse:
             response.headers["Retry-After"] = str(error.retry_after)
         return response
     return _enter(going, secret, remember=request.form.get("remember") == "on")
+
+
+def _sign_in(email: str, password: str) -> str:
+    """The new session's secret. A full disk gives up reserved room for it: somebody must get in to help."""
+    old = request.cookies.get(session_cookie_name())
+    try:
+        return accounts.sign_in(email, password, old)[1]
+    except OperationalError as error:
+        db.session.rollback()
+        if not (disk_is_full(error) and ballast.let_go(current_app.config["DATABASE_URL"])):
+            raise
+        return accounts.sign_in(email, password, old)[1]
 
 
 def _enter(going: str, secret: str, remember: bool = True) -> Response:
