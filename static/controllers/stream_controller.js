@@ -124,9 +124,11 @@ export default class extends Controller {
     const fresh = parse(html)
     if (fresh.dataset.thread !== this.threadValue) return
     this.#prepare(fresh)
+    const isNews = Number(fresh.dataset.seq) > this.lastValue // else an old one changed that is not loaded here
     this.#arrived(fresh, op === "insert" || !current ? change : null)
     if (current?.parentElement === this.listTarget) return this.#update(current, fresh)
     current?.remove()
+    if (isNews) this.#countUnseen(fresh)
     this.#insert(fresh)
   }
 
@@ -155,7 +157,6 @@ export default class extends Controller {
   }
 
   #append(message) {
-    this.#countUnseen(message)
     if (this.afterValue) return
     message.dataset.new = ""
     this.listTarget.append(message)

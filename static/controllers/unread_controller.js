@@ -34,8 +34,8 @@ export default class extends Controller {
   #show() {
     const count = Math.max(0, this.lastValue - this.readValue)
     this.element.hidden = count === 0
-    this.element.textContent = count > 99 ? "99+" : String(count)
-    this.element.setAttribute("aria-label", `${count} unread`)
+    const words = Object.assign(document.createElement("span"), { className: "sr-only", textContent: " unread" })
+    this.element.replaceChildren(count > 99 ? "99+" : String(count), words)
     document.title = `${count ? `(${count}) ` : ""}${document.title.replace(/^\(\d+\) /, "")}`
   }
 }

@@ -30,8 +30,19 @@ export const typingIn = (target) => target instanceof Element && target.closest(
 export const somethingOpen = () => document.querySelector(":popover-open, dialog[open]")
 
 export async function copyText(text) {
-  await navigator.clipboard.writeText(text)
+  if (navigator.clipboard) await navigator.clipboard.writeText(text)
+  else copyByHand(text)
   toast("Copied")
+}
+
+// Without https there is no clipboard object; a selected text field still can be copied.
+function copyByHand(text) {
+  const field = Object.assign(document.createElement("textarea"), { value: text, className: "sr-only" })
+  const host = document.querySelector("dialog[open]") ?? document.body
+  host.append(field)
+  field.select()
+  document.execCommand("copy")
+  field.remove()
 }
 
 export const toast = (words) => window.dispatchEvent(new CustomEvent("toast:show", { detail: { words } }))

@@ -9,6 +9,12 @@ export function outboxOf(thread) {
   return boxes.get(thread)
 }
 
+// crypto.randomUUID needs https or localhost; a room on a local network has neither.
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+}
+
 export const waiting = () => [...boxes.values()].reduce((sum, box) => sum + box.waiting, 0)
 
 export class Outbox extends EventTarget {
@@ -28,7 +34,7 @@ export class Outbox extends EventTarget {
   get waiting() { return this.entries.filter(({ state }) => state !== "sent").length }
 
   add(content, replyTo) {
-    const entry = { client_id: crypto.randomUUID(), content, reply_to: replyTo, at: new Date(), state: "sending", reason: "" }
+    const entry = { client_id: newId(), content, reply_to: replyTo, at: new Date(), state: "sending", reason: "" }
     this.entries.push(entry)
     this.#changed(entry)
     this.drain()

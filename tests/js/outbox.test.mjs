@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Offline } from "../../static/helpers/api.js"
-import { Outbox } from "../../static/helpers/outbox.js"
+import { Outbox, newId } from "../../static/helpers/outbox.js"
 
 const created = { ok: true, status: 201, retryAfter: 0, data: {} }
 const invalid = { ok: false, status: 422, retryAfter: 0, data: { error: { message: "no", fields: { content: ["is too long"] } } } }
@@ -69,6 +69,11 @@ test("retry keeps the client_id", async () => {
   await settled(box, () => entry.state === "sent")
 
   assert.equal(posts[0].client_id, posts[1].client_id)
+})
+
+test("ids are made without a secure context, and differ", () => {
+  assert.match(newId(), /^[0-9a-f]{32}$/)
+  assert.notEqual(newId(), newId())
 })
 
 test("a copy that arrives before the answer ends the entry", async () => {
