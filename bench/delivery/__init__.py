@@ -109,7 +109,7 @@ class Talk:
 
     async def _talk(self, seconds: float) -> None:
         """Post at fixed times, whether or not the last one was answered."""
-        people = self._room.people[:PER_SECOND]
+        people = self._room.people
         connections = [Connection(self._server.port) for _ in people]
         posts, began = [], time.perf_counter()
         for number in range(int(seconds * PER_SECOND)):
