@@ -3,9 +3,12 @@
 import re
 
 import pytest
+from flask import Flask
 from playwright.sync_api import expect
 
+from models import Draft, Message, Project, User, db
 from models.delivery import WATCHDOG_SECONDS
+from models.posting import post_all
 from tests.browser.conftest import SLOW, House
 
 
@@ -150,6 +153,36 @@ class TestComforts:
         message = jonas.message("onerror")
         expect(message).to_contain_text("<script>alert(2)</script>")
         assert message.locator("img, script, a[href^='javascript']").count() == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_who_reads_above_is_told_of_new_messages_only_and_nothing_jumps(house: House, app: Flask) -> None:
+    with app.app_context():
+        room, jonas_id = Project.by_key("oasis").room, User.by_email("jonas@example.org").id  # type: ignore[union-attr]
+        old = post_all(room, [Draft.of(jonas_id, f"@mara line {n}.", f"old-{n}") for n in range(1, 301)])
+        room.mark_read(User.by_email("mara@example.org"), 300)  # type: ignore[arg-type]
+        db.session.commit()
+        last_id = old[-1].id  # type: ignore[union-attr]
+    mara = house.enter("mara")
+    for seq in (240, 190, 140, 90):
+        mara.page.locator(".stream").evaluate("it => it.scrollTop = 0")
+        expect(mara.page.locator(f'article[data-seq="{seq}"]')).to_be_attached()
+    jonas = house.enter("jonas")
+    shown = mara.page.locator('article[data-seq="180"]')
+    shown.scroll_into_view_if_needed()
+    before = shown.bounding_box()
+
+    jonas.say("@mara the one new line")
+    expect(mara.page.locator(".pill")).to_have_text("1 new")
+    with app.app_context():
+        message = db.session.get_one(Message, last_id)
+        message.react(User.by_email("mara@example.org"), "👀")  # type: ignore[arg-type]
+        db.session.commit()
+    expect(jonas.message("line 300.").locator(".reactions button")).to_be_visible()
+
+    expect(mara.page.locator(".pill")).to_have_text("1 new")
+    assert shown.bounding_box() == before
+    assert mara.page.locator("article.msg[data-seq]").count() <= 250
 
 
 @pytest.mark.databases("sqlite")
