@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, Session, SessionTransaction, mapped_column
 
 from models import labs
 from models.base import Model, changed_rows, db
-from models.project import ProjectSetting
+from models.project import Project, ProjectSetting
 from models.session import UserSession
 from models.token import ApiToken
 from models.user import Membership, User
@@ -29,7 +29,7 @@ class AuthzEpoch(Model):
 def _is_about_rights(row: Any) -> bool:
     if isinstance(row, ProjectSetting):
         return row.key == labs.SETTING
-    return isinstance(row, (UserSession, Membership, ApiToken, User))
+    return isinstance(row, (UserSession, Membership, ApiToken, User, Project))
 
 
 @event.listens_for(Session, "after_flush")

@@ -103,7 +103,8 @@ def _bearer(header: str) -> str:
 
 def by_session(secret: str) -> Principal:
     """The person behind a session's secret, or nobody."""
-    rows = _sessions(_ONE, [secret]).all()
+    at = UserSession.living_at(utcnow())
+    rows = db.session.execute(_ONE, {"hash": digest(secret), **at}).all()
     if not rows:
         return NOBODY
     g.user_session, g.user = rows[0][0], rows[0][1]
@@ -126,7 +127,8 @@ def _sign_in_together(secrets: Sequence[str]) -> list[SignedIn]:
     sessions: dict[str, UserSession] = {}
     roles: dict[str, dict[UUID, str]] = {}
     with reading():
-        for session, project_id, role in _sessions(_TOGETHER, secrets):
+        at = {"hashes": [digest(secret) for secret in secrets], **UserSession.living_at(utcnow())}
+        for session, project_id, role in db.session.execute(_TOGETHER, at):
             sessions[session.token_hash] = session
             known = roles.setdefault(session.token_hash, {})
             if project_id is not None:
@@ -138,30 +140,26 @@ def _sign_in_together(secrets: Sequence[str]) -> list[SignedIn]:
     ]
 
 
-def _living(*columns: Any) -> Any:
-    """What of the living sessions behind some secrets, one row for each of the person's open projects."""
+def _living(who: Any, *columns: Any) -> Any:
+    """What of these sessions while they live, one row for each of the person's open projects."""
     return (
         select(*columns)
         .select_from(UserSession)
         .join(User, User.id == UserSession.user_id)
         .outerjoin(Membership, Membership.user_id == User.id)
         .outerjoin(Project, and_(Project.id == Membership.project_id, Project.archived_at.is_(None)))
-        .where(
-            UserSession.token_hash.in_(bindparam("hashes", expanding=True)),
-            *UserSession.living(utcnow()),
-            User.deactivated_at.is_(None),
-        )
+        .where(who, *UserSession.living(utcnow()), User.deactivated_at.is_(None))
     )
 
 
 # Made once: every request asks one of them, and making it took longer than the database's answer.
-_ONE = _living(UserSession, User, Project, Membership.role)
-_TOGETHER = _living(UserSession, Project.id, Membership.role)
-
-
-def _sessions(query: Any, secrets: Sequence[str]) -> Any:
-    hashes = [digest(secret) for secret in secrets]
-    return db.session.execute(query, {"hashes": hashes, **UserSession.living_at(utcnow())})
+_ONE = _living(UserSession.token_hash == bindparam("hash"), UserSession, User, Project, Membership.role)
+_TOGETHER = _living(
+    UserSession.token_hash.in_(bindparam("hashes", expanding=True)),
+    UserSession,
+    Project.id,
+    Membership.role,
+)
 
 
 def _person(session: UserSession, roles: dict[UUID, str]) -> Principal:

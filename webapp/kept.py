@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
+from models.authz import AuthzEpoch
 from models.base import db
 from models.stream import Stream, StreamChange
 
@@ -26,43 +27,75 @@ class Place:
     floor: int = 0
 
 
-# Prepared once, since every page asks this.
-_streams = Stream.__table__.c
-_PLACES = select(_streams.name, _streams.head, _streams.floor).where(
-    _streams.name.in_(bindparam("names", expanding=True))
+# Prepared once, since every page asks this; a page has three streams at most.
+_streams, _epoch = Stream.__table__.c, AuthzEpoch.__table__.c
+_STATE = (
+    select(_epoch.epoch, _streams.name, _streams.head, _streams.floor)
+    .select_from(AuthzEpoch.__table__)
+    .outerjoin(
+        Stream.__table__,
+        _streams.name.in_((bindparam("name0"), bindparam("name1"), bindparam("name2"))),
+    )
+    .where(_epoch.id == 1)
 )
 
 
-def places(names: Iterable[str]) -> dict[str, Place]:
-    names = list(names)
-    rows = db.session.connection().execute(_PLACES, {"names": names})
-    found = {row[0]: Place(*row) for row in rows}
-    return {name: found.get(name) or Place(name) for name in names}
+@dataclass(frozen=True)
+class State:
+    """All that a page depends on: the epoch of rights, and where its streams stand."""
+
+    epoch: int
+    places: tuple[Place, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str], connection: Connection | None = None) -> State:
+        """The state of up to three streams, in this request's snapshot or as `connection` sees it."""
+        asked = (tuple(names) * 3)[:3]
+        parameters = {f"name{index}": name for index, name in enumerate(asked)}
+        rows = (connection or db.session.connection()).execute(_STATE, parameters).all()
+        found = {name: Place(name, head, floor) for _, name, head, floor in rows}
+        return cls(rows[0][0] if rows else 0, tuple(found.get(name) or Place(name) for name in names))
+
+    def place(self, name: str) -> Place:
+        return next(place for place in self.places if place.name == name)
 
 
-class Kept(Generic[Made]):
-    """A bounded number of things made from a stream's rows, each with the place for which it is true."""
+class Recent(Generic[Made]):
+    """The things used last, up to a number."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
-        self._made: OrderedDict[Any, tuple[int, Made]] = OrderedDict()
+        self._made: OrderedDict[Any, Made] = OrderedDict()
 
-    def at(self, key: Any, place: Place) -> tuple[int, Made] | None:
-        """What was made for this place or an earlier one that the stream still remembers."""
+    def get(self, key: Any) -> Made | None:
         with self._lock:
-            found = self._made.get(key)
-            if found is None or not place.floor <= found[0] <= place.head:
+            if key not in self._made:
                 return None
             self._made.move_to_end(key)
-            return found
+            return self._made[key]
 
-    def put(self, key: Any, head: int, made: Made) -> None:
+    def put(self, key: Any, made: Made) -> None:
         with self._lock:
-            if key not in self._made or self._made[key][0] <= head:
-                self._made[key] = (head, made)
+            self._made[key] = made
+            self._made.move_to_end(key)
             while len(self._made) > self._most:
                 self._made.popitem(last=False)
+
+
+class Kept(Generic[Made]):
+    """Things made from a stream's rows, each with the place for which it is true."""
+
+    def __init__(self, most: int) -> None:
+        self._recent: Recent[tuple[int, Made]] = Recent(most)
+
+    def at(self, key: Any, place: Place) -> tuple[int, Made] | None:
+        """What was made for this place, or for an earlier one that the stream still remembers."""
+        found = self._recent.get(key)
+        return found if found is not None and place.floor <= found[0] <= place.head else None
+
+    def put(self, key: Any, head: int, made: Made) -> None:
+        self._recent.put(key, (head, made))
 
     def get(self, key: Any, place: Place, tables: Sequence[str], make: Callable[[], Made]) -> Made:
         """What is kept, unless a row of these tables changed on the stream since; then it is made anew."""
@@ -101,25 +134,3 @@ class Document:
     def with_secrets(self, secrets: dict[str, str]) -> bytes:
         between = [secrets[name].encode() for name in self._between]
         return b"".join(part for pair in zip(self._pieces, [*between, b""], strict=True) for part in pair)
-
-
-class Documents:
-    """A page shows what streams say and nothing else, so it is the same while they stand still."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._made: OrderedDict[Any, tuple[Any, Document]] = OrderedDict()
-
-    def get(self, key: Any, state: Any, secrets: dict[str, str], make: Callable[[], str]) -> bytes:
-        """The page of this key, made anew when `state` is another than it was."""
-        with self._lock:
-            found = self._made.get(key)
-        if found is None or found[0] != state:
-            found = (state, Document(make(), secrets))
-        with self._lock:
-            self._made[key] = found
-            self._made.move_to_end(key)
-            while len(self._made) > self._most:
-                self._made.popitem(last=False)
-        return found[1].with_secrets(secrets)

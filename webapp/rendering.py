@@ -3,65 +3,120 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Any, TypeVar
 
 from flask import Response, current_app, g, make_response, render_template, request
 from sqlalchemy import and_, select
 
 from models import labs
 from models.agent import Agent
-from models.base import db
+from models.base import db, utcnow
 from models.project import Project
+from models.secret import digest
+from models.session import LONGEST, NOTED_EVERY
 from models.thread import Thread, ThreadRead
 from models.user import Membership, User
 from realtime import health
 from webapp.auth import current_project, current_user, principal, projects
-from webapp.csrf import csrf_token
-from webapp.kept import Documents, Kept, Place, places
+from webapp.csrf import csrf_token, session_cookie_name
+from webapp.kept import Document, Kept, Place, Recent, State
 from webapp.security import csp_nonce
 
-DOCUMENTS_KEPT, ROSTERS_KEPT = 100, 100
+PAGES_KEPT, ROSTERS_KEPT = 100, 100
 HEALTH_SECONDS = 2.0
 ROSTER = ("memberships", "agents", "agent_status")
 
-_documents = Documents(DOCUMENTS_KEPT)
+View = TypeVar("View", bound=Callable[..., Any])
+
 _rosters: Kept[dict[str, list[dict[str, Any]]]] = Kept(ROSTERS_KEPT)
 
 
 def page(template: str, **values: Any) -> str:
     """A page inside the project of the address."""
-    return render_template(template, **layout(_places()), **values)
+    return render_template(template, **layout(_state()), **values)
 
 
-def kept_page(key: Hashable, make: Callable[[dict[str, Place]], str]) -> Response:
-    """A page that shows published rows only: made once for this person, until one of his streams moves.
+@dataclass(frozen=True)
+class _Seen:
+    """A page as a session saw it: true while the state is the same, and the session need not be looked at."""
 
-    `make` is given the places of the streams, by name.
+    document: Document
+    streams: tuple[str, ...]
+    state: tuple[State, dict[str, Any]]
+    until: datetime
+
+
+_seen: Recent[_Seen] = Recent(PAGES_KEPT)
+
+
+def kept(view: View) -> View:
+    """Answer with the page that this session saw before, while nothing in it and nobody's right has changed.
+
+    The view has a policy and answers by `kept_page`, with published rows only: then the same epoch and
+    the same heads mean the same page, and neither who asks nor what is shown has to be read again.
     """
-    project, user, at = current_project(), current_user(), _places()
-    state = (
-        tuple(at.values()),
-        tuple((one.id, one.key, one.name) for one in _by_name(projects())),
-        g.role,
-        request.cookies.get("theme"),
-        _health(),
-    )
-    secrets = {"csrf": csrf_token(), "nonce": csp_nonce()}
-    html = _documents.get((user.id, project.id, key), state, secrets, lambda: make(at))
-    return make_response(html)
+
+    @wraps(view)
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        seen = _seen.get(_address())
+        if seen is not None and utcnow() < seen.until and _still_true(seen):
+            return _response(seen.document)
+        return view(*args, **kwargs)
+
+    return answer  # type: ignore[return-value]
 
 
-def _places() -> dict[str, Place]:
-    """Where the streams of this page stand."""
-    project, user = current_project(), current_user()
-    names = [f"project:{project.id}", f"user:{user.id}"]
-    if principal().may("admin.read", project.id):
-        names.append(f"admin:{project.id}")
-    return places(names)
+def kept_page(make: Callable[[State], str]) -> Response:
+    """The page that `make` gives for the state of its streams."""
+    names, address = _streams(), _address()
+    now, seen = (State.of(names), _health()), _seen.get(address)
+    if seen is None or seen.streams != names or seen.state != now:
+        document = Document(make(now[0]), _secrets())
+    else:
+        document = seen.document
+    if (session := g.get("user_session")) is not None:
+        until = min(session.seen_at + NOTED_EVERY, session.created_at + LONGEST)
+        _seen.put(address, _Seen(document, names, now, until))
+    return _response(document)
 
 
-def layout(at: dict[str, Place]) -> dict[str, Any]:
+def _address() -> tuple[str, ...]:
+    """Whose page of which address; a token's begins with its own header, and is kept by nobody."""
+    secret = request.cookies.get(session_cookie_name(), "")
+    theme = request.cookies.get("theme", "")
+    return request.headers.get("Authorization", ""), digest(secret), request.full_path, theme
+
+
+def _still_true(seen: _Seen) -> bool:
+    # The session would cost more than the one statement.
+    with db.engine.connect() as connection:
+        return seen.state == (State.of(seen.streams, connection), _health())
+
+
+def _secrets() -> dict[str, str]:
+    return {"csrf": csrf_token(), "nonce": csp_nonce()}
+
+
+def _response(document: Document) -> Response:
+    return make_response(document.with_secrets(_secrets()))
+
+
+def _state() -> State:
+    return State.of(_streams())
+
+
+def _streams() -> tuple[str, ...]:
+    """The streams that this page follows."""
+    project, who = current_project(), principal()
+    names = (f"project:{project.id}", f"user:{who.id}")
+    return (*names, f"admin:{project.id}") if who.may("admin.read", project.id) else names
+
+
+def layout(state: State) -> dict[str, Any]:
     """What templates/layout.html shows."""
     project, user = current_project(), current_user()
     flags = labs.read(project.id)
@@ -70,8 +125,8 @@ def layout(at: dict[str, Place]) -> dict[str, Any]:
         "project": project,
         "projects": _by_name(projects()),
         "flags": flags,
-        "roster": roster(project, at[f"project:{project.id}"]),
-        "streams": [{"name": place.name, "seq": place.head} for place in at.values()],
+        "roster": roster(project, state.place(f"project:{project.id}")),
+        "streams": [{"name": place.name, "seq": place.head} for place in state.places],
         "room": room,
         "room_read_seq": read_seq,
         "health": _health(),

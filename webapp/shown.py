@@ -13,7 +13,7 @@ from models.message import Message
 from models.stream import StreamChange
 from models.thread import Thread
 from realtime.registry import PUBLISHED
-from webapp.kept import Kept, Place, changes, places
+from webapp.kept import Kept, Place, State, changes
 
 PAGES_KEPT, MESSAGES_KEPT = 40, 2000
 MESSAGES = "project_chat_messages"
@@ -53,7 +53,7 @@ def messages(
     """The newest messages, or those before, after or around a seq: found by key, whatever lies between."""
     if place is None:
         [name] = PUBLISHED["project_chat_threads"].streams(thread)
-        place = places([name])[name]
+        place = State.of([name]).place(name)
     window = (before, after, around, limit)
 
     def make() -> MessageList:

@@ -11,7 +11,7 @@ from models.base import db
 from models.executor_request import ExecutorRequest
 from webapp import rendering
 from webapp.auth import current_project, policy
-from webapp.kept import Place
+from webapp.kept import State
 
 bp = Blueprint("agent_pages", __name__)
 
@@ -19,15 +19,16 @@ OPEN_REQUESTS = 20
 
 
 @bp.get("/<project_key>/agents")
+@rendering.kept
 @policy("project.read")
 def index(project_key: str) -> Response:
-    return rendering.kept_page("agents", _index)
+    return rendering.kept_page(_index)
 
 
-def _index(at: dict[str, Place]) -> str:
+def _index(state: State) -> str:
     project_id = current_project().id
     agents, requests = Agent.of_project(project_id), _requests(project_id)
-    return render_template("agents/index.html", **rendering.layout(at), agents=agents, requests=requests)
+    return render_template("agents/index.html", **rendering.layout(state), agents=agents, requests=requests)
 
 
 def _requests(project_id: UUID) -> Sequence[ExecutorRequest]:

@@ -1,7 +1,5 @@
 """The Team Room's page, and the addresses that lead to it."""
 
-from functools import partial
-
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -12,7 +10,7 @@ from models.project import Project
 from models.thread import Thread
 from webapp import rendering, shown, visible
 from webapp.auth import current_project, policy
-from webapp.kept import Place
+from webapp.kept import State
 from webapp.schemas import LAST_SEQ
 from webapp.visible import LAST_PROJECT
 
@@ -44,19 +42,19 @@ def _first_page(project: Project) -> str:
 
 
 @bp.get("/<project_key>/chat")
+@rendering.kept
 @policy("message.read")
 def chat(project_key: str) -> Response:
     """The newest messages, or those around the seq of a permalink."""
-    around = _anchor()
-    return _remembered(rendering.kept_page(("chat", around), partial(_chat, around)))
+    return rendering.kept_page(_chat)
 
 
-def _chat(around: int | None, at: dict[str, Place]) -> str:
-    layout = rendering.layout(at)
+def _chat(state: State) -> str:
+    layout, around = rendering.layout(state), _anchor()
     room: Thread | None = layout["room"]
     if room is None:
         raise NotFound
-    found = shown.messages(room, around=around, place=at[f"project:{room.project_id}"])
+    found = shown.messages(room, around=around, place=state.place(f"project:{room.project_id}"))
     return render_template(
         "room/show.html",
         **layout,
@@ -75,10 +73,14 @@ def _anchor() -> int | None:
     return min(int(text), LAST_SEQ) if text.isdecimal() and len(text) < 20 else None
 
 
-def _remembered(response: Response) -> Response:
-    """This is the project used last."""
-    key = current_project().key
-    if request.cookies.get(LAST_PROJECT) != key:
-        secure = request.is_secure
-        response.set_cookie(LAST_PROJECT, key, max_age=A_YEAR, httponly=True, samesite="Lax", secure=secure)
+@bp.after_request
+def remember(response: Response) -> Response:
+    """Whose room is open is the project used last."""
+    if request.endpoint == "rooms.chat" and response.status_code == 200:
+        key = str((request.view_args or {})["project_key"])
+        if request.cookies.get(LAST_PROJECT) != key:
+            secure = request.is_secure
+            response.set_cookie(
+                LAST_PROJECT, key, max_age=A_YEAR, httponly=True, samesite="Lax", secure=secure
+            )
     return response

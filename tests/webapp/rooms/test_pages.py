@@ -2,18 +2,23 @@
 
 import json
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from flask import request
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 
-from models import Delivery, labs
+from models import Delivery, Membership, labs
+from models.base import utcnow
 from realtime import streams
 from tests import factories
 from tests.webapp.rooms.conftest import House
+from webapp import auth, rendering
+from webapp.kept import State
 
 
 def seqs(page: str) -> list[int]:
@@ -163,6 +168,137 @@ class TestKept:
         db.session.query(StreamChange).filter_by(stream=stream.name).delete()
 
         assert "later" in mara.get(chat).text
+
+
+class TestSeenBefore:
+    """A session that opens the page again is given what it saw, while nothing in it has changed."""
+
+    @pytest.fixture
+    def made(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The addresses of the pages that were really made."""
+        addresses: list[str] = []
+        layout = rendering.layout
+
+        def noted(state: State) -> dict[str, Any]:
+            addresses.append(request.path)
+            return layout(state)
+
+        monkeypatch.setattr(rendering, "layout", noted)
+        return addresses
+
+    def test_it_is_made_once(self, house: House, mara: FlaskClient, chat: str, made: list[str]) -> None:
+        house.post(mara)
+
+        pages = {re.sub(r'nonce="[^"]*"', "", mara.get(chat).text) for _ in range(3)}
+
+        assert len(pages) == 1
+        assert made == [chat]
+
+    def test_each_answer_has_its_own_nonce(self, house: House, mara: FlaskClient, chat: str) -> None:
+        answers = [mara.get(chat) for _ in range(2)]
+
+        nonces = [re.findall(r' nonce="([^"]+)"', answer.text) for answer in answers]
+        assert nonces[0] != nonces[1]
+        for answer, found in zip(answers, nonces, strict=True):
+            assert found
+            assert all(f"'nonce-{nonce}'" in answer.headers["Content-Security-Policy"] for nonce in found)
+
+    def test_each_session_has_its_own(self, house: House, chat: str, made: list[str]) -> None:
+        browsers = [house.browser(house.mara) for _ in range(2)]
+
+        tokens = [
+            re.findall(r'name="csrf-token" content="(\w+)"', browser.get(chat).text) for browser in browsers
+        ]
+
+        assert tokens[0] != tokens[1]
+        assert made == [chat, chat]
+
+    @pytest.mark.parametrize("end", ["session", "membership", "account", "flag"])
+    def test_a_right_withdrawn_counts_at_once(
+        self, house: House, chat: str, db: SQLAlchemy, end: str
+    ) -> None:
+        browser = house.app.test_client()
+        session = factories.sign_in(browser, house.jonas)
+        assert browser.get(chat).status_code == 200
+        if end == "session":
+            session.revoke()
+        elif end == "membership":
+            membership = Membership.of(house.project.id, house.jonas.id)
+            assert membership
+            db.session.delete(membership)
+        elif end == "account":
+            house.jonas.deactivated_at = utcnow()
+        else:
+            labs.write(house.project.id, {"team_room": False})
+
+        expected = {"session": 303, "membership": 404, "account": 303, "flag": 404}
+        assert browser.get(chat).status_code == expected[end]
+
+    def test_a_session_that_is_too_old_ends(
+        self, house: House, chat: str, db: SQLAlchemy, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        browser = house.browser(house.jonas)
+        assert browser.get(chat).status_code == 200
+
+        later = utcnow() + timedelta(days=8)
+        for module in (rendering, auth):
+            monkeypatch.setattr(module, "utcnow", lambda: later)
+
+        assert browser.get(chat).status_code == 303
+
+    def test_being_there_is_noted(self, house: House, chat: str, db: SQLAlchemy) -> None:
+        browser = house.app.test_client()
+        session = factories.sign_in(browser, house.jonas)
+        session.seen_at = utcnow() - timedelta(minutes=5)
+        db.session.commit()
+
+        for _ in range(2):
+            browser.get(chat).close()
+
+        db.session.expire_all()
+        assert session.seen_at > utcnow() - timedelta(minutes=1)
+
+    def test_another_role_is_another_page(self, house: House, jonas: FlaskClient, chat: str) -> None:
+        assert "role-member" in jonas.get(chat).text
+        membership = Membership.of(house.project.id, house.jonas.id)
+        assert membership
+
+        membership.change_role("operator")
+
+        assert "role-operator" in jonas.get(chat).text
+
+    def test_another_theme_is_another_page(self, house: House, mara: FlaskClient, chat: str) -> None:
+        mara.get(chat)
+        mara.set_cookie("theme", "dark")
+
+        assert 'data-theme="dark"' in mara.get(chat).text
+
+    def test_the_other_projects_keep_their_names(self, house: House, mara: FlaskClient, chat: str) -> None:
+        other = factories.project(name="Before")
+        factories.membership(other, house.mara)
+        assert "Before" in mara.get(chat).text
+
+        other.name = "Afterwards"
+
+        assert "Afterwards" in mara.get(chat).text
+
+    def test_a_read_mark_shows(self, house: House, mara: FlaskClient, jonas: FlaskClient, chat: str) -> None:
+        house.post(mara)
+        jonas.get(chat)
+
+        jonas.put(f"/api/threads/{house.thread.id}/read", json={"seq": 1})
+
+        assert 'data-stream-read-value="1"' in jonas.get(chat).text
+
+    def test_a_token_sees_with_its_own_eyes(
+        self, house: House, mara: FlaskClient, chat: str, made: list[str]
+    ) -> None:
+        program = factories.bearer(house.app, factories.token(house.project, who=house.mara)[1])
+
+        for _ in range(2):
+            assert program.get(chat).status_code == 200
+
+        assert made == [chat, chat]
 
 
 def test_the_roster_names_people_and_agents(
