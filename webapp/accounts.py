@@ -290,6 +290,13 @@ def create_project(name: str, key: str | None) -> Project:
     return project
 
 
+def rename(project: Project, name: object) -> None:
+    """Give another name; the key, which is in every address, stays."""
+    name = clean(name, "name", longest=80)
+    note("project.renamed", f"project {project.key}", project.id)
+    project.name = name
+
+
 def archive(project: Project) -> None:
     note("project.archived", f"project {project.key}", project.id)
     project.archived_at = project.archived_at or utcnow()
@@ -347,10 +354,14 @@ def remove(member: Membership) -> None:
     member.end()
 
 
-def _govern(user: User) -> None:
+def governs(user: User) -> bool:
     """An account is more than one project: only who owns all of its projects may touch it."""
     owned = {key for key, role in principal().roles.items() if role == "owner"}
-    if not {each.project_id for each in user.memberships} <= owned:
+    return {each.project_id for each in user.memberships} <= owned
+
+
+def _govern(user: User) -> None:
+    if not governs(user):
         raise Forbidden("this person is in projects that you do not own")
 
 

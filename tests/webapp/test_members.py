@@ -156,6 +156,53 @@ def test_the_people_page_changes_roles_and_removes(owner: FlaskClient, site: Sit
     assert "last owner" in wrong.text
 
 
+def test_the_page_of_one_person(owner: FlaskClient, site: Site) -> None:
+    member = site.browser("member")
+    found = Membership.of(site.project.id, site.people["member"].id)
+    assert found
+    path = f"{site.settings}/people/{found.id}"
+
+    assert "Close account" in owner.get(path).text
+    link = owner.post(f"{path}/reset")
+    assert (link.status_code, "http://localhost/reset/" in link.text) == (201, True)
+    assert owner.post(f"{path}/close").location == path
+    assert "Open account" in owner.get(path).text
+    assert member.get("/api/me").status_code == 401
+    assert owner.post(f"{path}/reopen").location == path
+    assert site.people["member"].active
+
+
+def test_the_page_of_the_last_owner_says_why_not(owner: FlaskClient, site: Site) -> None:
+    found = Membership.of(site.project.id, site.people["owner"].id)
+    assert found
+
+    answer = owner.post(f"{site.settings}/people/{found.id}/close")
+
+    assert answer.status_code == 422
+    assert "last owner" in answer.text
+
+
+def test_the_page_of_somebody_from_elsewhere_touches_no_account(owner: FlaskClient, site: Site) -> None:
+    guest = factories.membership(site.project, site.people["stranger"], "viewer")
+    path = f"{site.settings}/people/{guest.id}"
+
+    assert "Close account" not in owner.get(path).text
+    assert owner.post(f"{path}/close").status_code == 403
+
+
+def test_the_project_page(owner: FlaskClient, site: Site) -> None:
+    path = f"{site.settings}/project"
+
+    assert owner.get(path).status_code == 200
+    assert owner.post(path, data={"name": "Renamed"}).status_code == 303
+    assert "Renamed" in owner.get(path).text
+    assert owner.post(path, data={"name": " "}).status_code == 422
+    assert owner.post(f"{path}/new", data={"new_name": ""}).status_code == 422
+    assert owner.post(f"{path}/new", data={"new_name": "Second"}).location == "/second/settings/labs"
+    assert owner.post(f"{path}/archive").location == "/"
+    assert owner.get(path).status_code == 404
+
+
 def test_a_membership_of_another_project_is_not_found(site: Site) -> None:
     foreign = Membership.of(site.project.id, site.people["member"].id)
     assert foreign

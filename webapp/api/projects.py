@@ -8,7 +8,6 @@ from marshmallow import fields
 
 from models.base import db
 from models.policy import SIGNED_IN
-from models.text import clean
 from realtime.registry import PUBLISHED
 from webapp import accounts
 from webapp.auth import current_project, policy, principal, projects
@@ -76,9 +75,7 @@ def show(project_id: UUID) -> Response:
 def rename(said: dict[str, str], project_id: UUID) -> Response:
     """Give another name; the key, which is in every address, stays."""
     project = current_project()
-    name = clean(said["name"], "name", longest=80)
-    accounts.note("project.renamed", f"project {project.key}", project_id)
-    project.name = name
+    accounts.rename(project, said["name"])
     db.session.commit()
     return jsonify(says(project))
 

@@ -104,6 +104,57 @@ def change_role(project_key: str, membership_id: UUID) -> AnyResponse:
     return _back("people")
 
 
+@bp.get("/people/<uuid:membership_id>")
+@policy("member.manage")
+def person(project_key: str, membership_id: UUID) -> str:
+    return _person(membership_id)
+
+
+def _person(membership_id: UUID, errors: Fields | None = None, reset_url: str | None = None) -> str:
+    member = accounts.membership(current_project().id, membership_id)
+    return page(
+        "settings/person.html",
+        membership=member,
+        governs=accounts.governs(member.user),
+        reset_url=reset_url,
+        errors=errors or {},
+    )
+
+
+@bp.get("/people/<uuid:membership_id>/reset")
+@policy("member.manage")
+def after_reset(project_key: str, membership_id: UUID) -> AnyResponse:
+    """The page that showed the link, loaded again: the link is gone."""
+    return _back(f"people/{membership_id}")
+
+
+@bp.post("/people/<uuid:membership_id>/reset")
+@policy("member.manage", fresh=True)
+def reset(project_key: str, membership_id: UUID) -> Response:
+    url = accounts.link_for_reset(accounts.membership(current_project().id, membership_id))
+    only_read_from_here()
+    return make_response(_person(membership_id, reset_url=url), 201)
+
+
+@bp.post("/people/<uuid:membership_id>/close")
+@policy("member.manage", fresh=True)
+def close(project_key: str, membership_id: UUID) -> AnyResponse:
+    try:
+        accounts.deactivate(accounts.membership(current_project().id, membership_id))
+    except REFUSED as error:
+        return make_response(_person(membership_id, _refused(error)), 422)
+    db.session.commit()
+    return _back(f"people/{membership_id}")
+
+
+@bp.post("/people/<uuid:membership_id>/reopen")
+@policy("member.manage", fresh=True)
+def reopen(project_key: str, membership_id: UUID) -> AnyResponse:
+    accounts.reactivate(accounts.membership(current_project().id, membership_id))
+    db.session.commit()
+    return _back(f"people/{membership_id}")
+
+
 @bp.post("/people/<uuid:membership_id>/end")
 @policy("member.manage", fresh=True)
 def remove(project_key: str, membership_id: UUID) -> AnyResponse:
@@ -192,6 +243,57 @@ def revoke_token(project_key: str, token_id: UUID) -> AnyResponse:
     accounts.revoke_token(current_project().id, token_id)
     db.session.commit()
     return _back("tokens")
+
+
+# --- the project ---
+
+
+@bp.get("/project")
+@policy("project.manage")
+def project(project_key: str) -> str:
+    return page("settings/project.html", values={}, errors={})
+
+
+@bp.post("/project")
+@policy("project.manage")
+def rename(project_key: str) -> AnyResponse:
+    name = request.form.get("name", "")
+    try:
+        accounts.rename(current_project(), name)
+    except REFUSED as error:
+        refused = _refused(error)
+        return make_response(page("settings/project.html", values={"name": name[:80]}, errors=refused), 422)
+    db.session.commit()
+    return _back("project")
+
+
+@bp.post("/project/new")
+@policy("project.manage")
+def create_project(project_key: str) -> AnyResponse:
+    name = request.form.get("new_name", "")
+    try:
+        made = accounts.create_project(name, None)
+    except REFUSED as error:
+        refused = {"new_name": next(iter(_refused(error).values()))}
+        return make_response(
+            page("settings/project.html", values={"new_name": name[:80]}, errors=refused), 422
+        )
+    db.session.commit()
+    return redirect(f"/{made.key}/settings/labs", 303)
+
+
+@bp.post("/project/archive")
+@policy("project.manage", fresh=True)
+def archive(project_key: str) -> AnyResponse:
+    accounts.archive(current_project())
+    db.session.commit()
+    return redirect("/", 303)
+
+
+@bp.get("/project/new")
+@policy("project.manage")
+def new_project(project_key: str) -> AnyResponse:
+    return _back("project")
 
 
 # --- one's own account ---
