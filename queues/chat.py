@@ -199,7 +199,7 @@ class ChatWorker:
     async def _outcome(self, one: Answering) -> Outcome:
         claimed = one.claimed
         try:
-            turn, budget = await self._database.certainly(self._database.read, deliveries.prepare, claimed)
+            given = await self._database.certainly(self._database.read, deliveries.prepare, claimed)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             assert task is not None
@@ -209,10 +209,10 @@ class ChatWorker:
             claimed.project_id, claimed.thread_id, claimed.agent_key, db=self._database.read
         )
         return await agent_loop.run(
-            turn,
+            given.turn,
             provider=self._provider,
             tools=registry.for_job("chat").bind(context),
-            budget=budget,
+            budget=given.budget,
             sink=one,
         )
 

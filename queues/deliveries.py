@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from agents.context import budget_for, build_turn
-from agents.loop import Turn
-from agents.usage import Budget
+from agents.context import Pack, pack
 from models.base import db
 from models.crashpoint import crashpoint
 from models.delivery import Delivery
@@ -93,8 +91,8 @@ def _claimed(delivery: Delivery) -> Claimed:
     )
 
 
-def prepare(claimed: Claimed) -> tuple[Turn, Budget]:
-    return build_turn(claimed.id), budget_for(claimed.id)
+def prepare(claimed: Claimed) -> Pack:
+    return pack(claimed.id)
 
 
 def keep(tokens: Sequence[str], texts: Mapping[str, str], doing: Sequence[Doing]) -> dict[str, str | None]:

@@ -14,12 +14,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from models.secret import digest
 from realtime.bus import Bus
 from realtime.publication import Committed, on_commit
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "teamroom"
 QUEUE = "chat"
 LOOK = "queues.deliveries.look"
 WORK = frozenset({"chat_delivery_queue", "executor_requests"})
@@ -28,6 +28,11 @@ PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds to leave Redis alone after the first, second, … failure in a row."""
 JOB_SECONDS = 60
 """How long a ring that nobody heard, or one that failed, is kept."""
+
+
+def channel(secret_key: str) -> str:
+    """Where the processes of one installation talk; another one on the same Redis hears nothing of it."""
+    return f"teamroom:{digest(secret_key)[:16]}"
 
 
 class Bell(Protocol):
@@ -102,7 +107,7 @@ def ring_once(client: Redis, queue: str) -> None:
 def install(app: Flask) -> None:
     """Let the commits of this application ring."""
     url = app.config["REDIS_URL"]
-    app.extensions["bus"] = Bus(url, CHANNEL)
+    app.extensions["bus"] = Bus(url, channel(app.config["SECRET_KEY"]))
     app.extensions["bell"] = WorkerBell(url)
 
 

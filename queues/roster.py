@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from models.agent import Agent, AgentStatus
 from models.base import db
@@ -25,20 +25,27 @@ def rest(project_id: UUID, agent_key: str) -> None:
 
 def _line(project_id: UUID, agent_key: str) -> AgentStatus | None:
     """Its row, locked: of two turns that end at once, the second must see that the first has ended."""
-    query = (
-        select(AgentStatus)
-        .join(Agent, Agent.id == AgentStatus.agent_id)
-        .where(Agent.project_id == project_id, Agent.key == agent_key)
-        .with_for_update(of=AgentStatus)
-        .execution_options(populate_existing=True)
-    )
-    return db.session.scalar(query)
+    return db.session.scalar(_LINE, {"project_id": project_id, "key": agent_key})
 
 
 def _answering(project_id: UUID, agent_key: str) -> bool:
-    query = select(Delivery.id).where(
-        Delivery.project_id == project_id,
-        Delivery.target_agent_key == agent_key,
+    return db.session.scalar(_ANSWERING, {"project_id": project_id, "key": agent_key}) is not None
+
+
+# Put together once: each answer asks them several times.
+_LINE = (
+    select(AgentStatus)
+    .join(Agent, Agent.id == AgentStatus.agent_id)
+    .where(Agent.project_id == bindparam("project_id"), Agent.key == bindparam("key"))
+    .with_for_update(of=AgentStatus)
+    .execution_options(populate_existing=True)
+)
+_ANSWERING = (
+    select(Delivery.id)
+    .where(
+        Delivery.project_id == bindparam("project_id"),
+        Delivery.target_agent_key == bindparam("key"),
         Delivery.status == "delivered",
     )
-    return db.session.scalar(query.limit(1)) is not None
+    .limit(1)
+)

@@ -56,7 +56,7 @@ def test_an_agent_that_is_away_answers_when_it_returns(house: House) -> None:
     expect(mara.page.locator("#composer-hint")).to_contain_text("Will be delivered when agent comes online")
     mara.say("@trunks status please")
     line = mara.message("status please").locator(".delivery")
-    expect(line).to_contain_text("agent will process when online")
+    expect(line).to_contain_text("Queued - agent will process when online")
 
     house.live.worker.start()
 

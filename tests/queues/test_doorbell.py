@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 from agents.wire import Say
 from models import Delivery, db
 from queues import chat, doorbell, listener
-from queues.doorbell import LOOK, QUEUE, WorkerBell, ring_once
+from queues.doorbell import LOOK, QUEUE, WorkerBell, channel, ring_once
 from tests.queues.conftest import Published, Running
 from tests.queues.crew import Crew
 from tests.support.processes import wait_until
@@ -239,3 +239,8 @@ class TestBell:
         redis_server.resume()
 
         assert len(tried) == 1
+
+
+def test_two_installations_on_one_redis_do_not_hear_each_other() -> None:
+    assert channel("the key of one installation") != channel("the key of another")
+    assert "key" not in channel("the key of one installation")
