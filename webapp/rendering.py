@@ -15,6 +15,7 @@ from sqlalchemy import and_, select
 from models import labs
 from models.agent import Agent
 from models.base import db, utcnow
+from models.policy import Principal
 from models.project import Project
 from models.secret import digest
 from models.session import LONGEST, NOTED_EVERY
@@ -44,6 +45,7 @@ def page(template: str, **values: Any) -> str:
 class _Seen:
     """A page as a session saw it: true while the state is the same, and the session need not be looked at."""
 
+    caller: Principal
     document: Document
     streams: tuple[str, ...]
     state: tuple[State, dict[str, Any]]
@@ -64,6 +66,7 @@ def kept(view: View) -> View:
     def answer(*args: Any, **kwargs: Any) -> Any:
         seen = _seen.get(_address())
         if seen is not None and utcnow() < seen.until and _still_true(seen):
+            g.principal = seen.caller
             return _response(seen.document)
         return view(*args, **kwargs)
 
@@ -80,7 +83,7 @@ def kept_page(make: Callable[[State], str]) -> Response:
         document = seen.document
     if (session := g.get("user_session")) is not None:
         until = min(session.seen_at + NOTED_EVERY, session.created_at + LONGEST)
-        _seen.put(address, _Seen(document, names, now, until))
+        _seen.put(address, _Seen(principal(), document, names, now, until))
     return _response(document)
 
 

@@ -1,0 +1,91 @@
+"""Two clicks, two tabs, two programs at the same moment: one of them is second, and none is an error."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+from flask.testing import FlaskClient
+from flask_sqlalchemy import SQLAlchemy
+
+from models import Delivery, Message, Reaction, ThreadRead
+from tests.webapp.rooms.conftest import House
+
+AT_ONCE = 8
+
+
+def statuses(db: SQLAlchemy, house: House, ask: Callable[[FlaskClient, int], Any]) -> list[int]:
+    """What each of eight tabs of one person is answered that asks at the same time."""
+    browsers = [house.browser(house.mara) for _ in range(AT_ONCE)]
+    db.session.commit()
+    start = Barrier(AT_ONCE)
+
+    def go(number: int) -> int:
+        start.wait()
+        return int(ask(browsers[number], number).status_code)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(go, range(AT_ONCE)))
+
+
+def test_the_first_read_mark(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    for _ in range(AT_ONCE):
+        house.post(mara)
+    address = f"/api/threads/{house.thread.id}/read"
+
+    found = statuses(db, house, lambda client, n: client.put(address, json={"seq": n + 1}))
+
+    assert found == [200] * AT_ONCE
+    assert db.session.query(ThreadRead).one().read_seq == AT_ONCE
+
+
+def test_the_same_reaction(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    address = f"/api/messages/{house.post(mara).get_json()['id']}/reactions/👍"
+
+    found = statuses(db, house, lambda client, n: client.put(address))
+
+    assert found == [204] * AT_ONCE
+    assert db.session.query(Reaction).count() == 1
+
+
+def test_the_same_delivery(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    message = house.post(mara, "look").get_json()
+    body = {"message_id": message["id"], "target_agent_key": "bulma", "message": "look"}
+
+    found = statuses(db, house, lambda client, n: client.post("/api/chat/deliver", json=body))
+
+    assert found == [200] * AT_ONCE
+    assert db.session.query(Delivery).filter_by(target_agent_key="bulma").count() == 1
+
+
+def test_the_same_new_message(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    address = f"/api/threads/{house.thread.id}/messages"
+    body = {"content": "once", "client_id": "same"}
+
+    found = statuses(db, house, lambda client, n: client.post(address, json=body))
+
+    assert sorted(found) == [200] * (AT_ONCE - 1) + [201]
+    assert db.session.query(Message).count() == 1
+
+
+def test_retry(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    house.post(mara, "@bulma hello")
+    delivery = db.session.query(Delivery).one()
+    delivery.fail("no answer")
+    address = f"/api/deliveries/{delivery.id}/retry"
+
+    found = statuses(db, house, lambda client, n: client.post(address))
+
+    assert sorted(found) == [200] + [409] * (AT_ONCE - 1)
+
+
+def test_deleting_and_reacting(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    message = f"/api/messages/{house.post(mara, '@bulma hello').get_json()['id']}"
+
+    def ask(client: FlaskClient, number: int) -> Any:
+        return client.delete(message) if number == 0 else client.put(f"{message}/reactions/👍")
+
+    found = statuses(db, house, ask)
+
+    assert found[0] == 200
+    assert set(found[1:]) <= {204, 409}
