@@ -1,7 +1,6 @@
 """Every family of addresses; each module has one blueprint, `bp`."""
 
 from importlib import import_module
-from importlib.util import find_spec
 
 from flask import Flask
 from flask_smorest import Api
@@ -24,8 +23,6 @@ def register(app: Flask) -> None:
     # The API first: its addresses are more particular than /<project_key>/….
     described = Described(app)
     for name in API:
-        if find_spec(f"webapp.api.{name}"):
-            described.register_blueprint(import_module(f"webapp.api.{name}").bp)
+        described.register_blueprint(import_module(f"webapp.api.{name}").bp)
     for name in PAGES:
-        if find_spec(f"webapp.pages.{name}"):
-            app.register_blueprint(import_module(f"webapp.pages.{name}").bp)
+        app.register_blueprint(import_module(f"webapp.pages.{name}").bp)

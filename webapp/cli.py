@@ -26,7 +26,7 @@ ACTOR = "operator"
 
 
 def install(app: Flask) -> None:
-    for command in (user, token, setup_link, back_up, restore, examine, demo):
+    for command in (user, token, project, setup_link, back_up, restore, examine, demo):
         app.cli.add_command(command)
 
 
@@ -61,6 +61,7 @@ def _user(email: str) -> User:
 
 user = AppGroup("user", help="People's accounts.")
 token = AppGroup("token", help="Tokens for programs.")
+project = AppGroup("project", help="Projects.")
 
 
 @user.command("create")
@@ -104,21 +105,19 @@ def set_password(email: str, link: bool) -> None:
 
 
 @token.command("create")
-@click.argument("project")
+@click.argument("key", metavar="PROJECT")
 @click.argument("name")
 @click.option("--kind", type=click.Choice(["agent", "worker", "user"]), required=True)
 @click.option("--agent", "agent_key", help="For a token of an agent: its key.")
 @click.option("--user", "email", help="For a token of a person: the address.")
 @click.option("--days", type=click.IntRange(1, 90), default=90, show_default=True)
 @_plainly
-def create_token(
-    project: str, name: str, kind: str, agent_key: str | None, email: str | None, days: int
-) -> None:
+def create_token(key: str, name: str, kind: str, agent_key: str | None, email: str | None, days: int) -> None:
     """Make a token and print it, this once."""
     if kind == "user" and email is None:
         raise click.ClickException("a person's token needs --user")
     owner = _user(email) if kind == "user" and email else None
-    found = _project(project)
+    found = _project(key)
     if kind == "agent" and Agent.by_key(found.id, agent_key or "") is None:
         raise click.ClickException("an agent's token needs --agent with the key of one")
     made, text = ApiToken.create(
@@ -132,6 +131,20 @@ def create_token(
     audit.record(ACTOR, "token.created", f"{kind} {made.prefix}", project_id=found.id)
     db.session.commit()
     click.echo(text)
+
+
+@project.command("unarchive")
+@click.argument("key")
+@_plainly
+def unarchive(key: str) -> None:
+    """Open an archived project again."""
+    found = db.session.scalar(select(Project).where(Project.key == key))
+    if found is None:
+        raise click.ClickException(f"there is no project {key}")
+    audit.record(ACTOR, "project.unarchived", f"project {key}", project_id=found.id)
+    found.archived_at = None
+    db.session.commit()
+    click.echo(f"{accounts.base_url()}/{key}/")
 
 
 @click.command("setup-link")

@@ -302,6 +302,16 @@ def test_doctor_explains_each_part(flask: Callable[..., Result], db: SQLAlchemy)
     assert "python -m queues.worker chat" in done.output
 
 
+def test_an_archived_project_is_opened_again(flask: Callable[..., Result], site: Site) -> None:
+    owner = site.browser("owner")
+    owner.put(f"{site.api}/archive")
+
+    assert flask("project", "unarchive", site.project.key).exit_code == 0
+    assert flask("project", "unarchive", "nowhere").exit_code == 1
+
+    assert owner.get(site.api).status_code == 200
+
+
 def test_demo_makes_a_project_to_look_at(flask: Callable[..., Result], site: Site) -> None:
     done = flask("demo", site.people["owner"].email)
 
