@@ -10,10 +10,13 @@ import ComposerController from "./controllers/composer_controller.js"
 import ConnectionController from "./controllers/connection_controller.js"
 import CopyController from "./controllers/copy_controller.js"
 import DeliveryController from "./controllers/delivery_controller.js"
+import EditorController from "./controllers/editor_controller.js"
+import FollowController from "./controllers/follow_controller.js"
 import KeysController from "./controllers/keys_controller.js"
 import OutboxController from "./controllers/outbox_controller.js"
 import PresenceController from "./controllers/presence_controller.js"
 import ReactionsController from "./controllers/reactions_controller.js"
+import ReadController from "./controllers/read_controller.js"
 import RefreshController from "./controllers/refresh_controller.js"
 import RosterController from "./controllers/roster_controller.js"
 import StreamController from "./controllers/stream_controller.js"
@@ -30,8 +33,8 @@ const application = Application.start()
 const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
   breaker: BreakerController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
-  delivery: DeliveryController, keys: KeysController, outbox: OutboxController, presence: PresenceController,
-  reactions: ReactionsController, refresh: RefreshController, roster: RosterController, stream: StreamController,
+  delivery: DeliveryController, editor: EditorController, follow: FollowController, keys: KeysController, outbox: OutboxController, presence: PresenceController,
+  reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController,
 }

@@ -80,8 +80,8 @@ export default class extends Controller {
 
   insert({ params }) { this.#write(params.insert) }
 
-  reply({ detail: { id, author, text, seq } }) {
-    this.#replyTo = { id, author, text, seq }
+  reply({ detail: { id, author, text } }) {
+    this.#replyTo = { id, author, text }
     this.#showReply()
     this.#save()
     this.textTarget.focus()

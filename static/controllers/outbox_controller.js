@@ -1,5 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { connection } from "../socket.js"
+import { sibling } from "../helpers/dom.js"
 import { outboxOf, waiting } from "../helpers/outbox.js"
 import { fillNames } from "../helpers/roster.js"
 import { fillTimes } from "../helpers/times.js"
@@ -17,7 +18,6 @@ export default class extends Controller {
     this.#box = outboxOf(this.threadValue)
     this.#box.addEventListener("change", this.#changed)
     connection.addEventListener("state", this.#state)
-    this.element.addEventListener("stream:arrived", this.#arrived)
     window.addEventListener("beforeunload", this.#leaving)
     for (const entry of this.#box.entries) this.#show(entry)
     this.#box.drain()
@@ -26,25 +26,24 @@ export default class extends Controller {
   disconnect() {
     this.#box.removeEventListener("change", this.#changed)
     connection.removeEventListener("state", this.#state)
-    this.element.removeEventListener("stream:arrived", this.#arrived)
     window.removeEventListener("beforeunload", this.#leaving)
     this.listTarget.replaceChildren()
   }
 
   send({ detail: { content, replyTo } }) {
     this.#box.add(content, replyTo)
-    this.#stream?.latest()
+    sibling(this, "stream").latest()
+  }
+
+  arrived({ detail: { clientId } }) {
+    if (clientId) this.#box.forget(clientId)
   }
 
   retry({ currentTarget }) { this.#box.retry(currentTarget.closest("article").dataset.clientId) }
 
   discard({ currentTarget }) { this.#box.forget(currentTarget.closest("article").dataset.clientId) }
 
-  get #stream() { return this.application.getControllerForElementAndIdentifier(this.element, "stream") }
-
   #changed = ({ detail: entry }) => this.#show(entry)
-
-  #arrived = ({ detail: { clientId } }) => clientId && this.#box.forget(clientId)
 
   #wasReached = connection.reached
 

@@ -1,57 +1,53 @@
 import { Controller } from "@hotwired/stimulus"
 import { Offline, reason, request } from "../helpers/api.js"
-import { toast } from "../helpers/dom.js"
-import { personName } from "../helpers/roster.js"
+import { sibling, toast } from "../helpers/dom.js"
+import { idOf, isActive } from "../helpers/message.js"
+import { toggleReaction } from "../helpers/reactions.js"
 
-// Reactions: who reacted stands in data-users, so that "mine" is decided here and not in what everybody gets.
+const GAP = 8
+
+// Reacting to a message: by a button under it, or by the small picker.
 export default class extends Controller {
+  static targets = ["picker"]
+
+  #message
+
   toggle({ currentTarget: button }) { this.#set(button.closest("article"), button.dataset.emoji) }
 
-  add({ detail: { message, emoji } }) { this.#set(message, emoji) }
+  open(event) {
+    this.#message = sibling(this, "tools").chosen()
+    if (!this.#message || !isActive(this.#message)) return
+    const button = event.currentTarget instanceof Element && event.currentTarget.closest(".msg__tools button")
+    this.pickerTarget.showPopover()
+    this.#place((button || this.#message).getBoundingClientRect())
+    this.pickerTarget.querySelector("button").focus()
+  }
 
-  static show(message) {
-    for (const button of message.querySelectorAll(":scope .reactions > button")) {
-      const users = button.dataset.users.split(" ").filter(Boolean)
-      button.setAttribute("aria-pressed", String(users.includes(document.body.dataset.me)))
-      const names = users.map(personName).join(", ")
-      button.setAttribute("aria-label", `${button.dataset.emoji} ${users.length}: ${names}`)
-      button.title = names
-    }
+  pick({ params }) {
+    this.pickerTarget.hidePopover()
+    if (!this.#message?.isConnected) return
+    this.#set(this.#message, params.emoji)
+    this.#message.focus({ preventScroll: true })
+  }
+
+  #place(from) {
+    const { style } = this.pickerTarget
+    const { width, height } = this.pickerTarget.getBoundingClientRect()
+    style.left = `${Math.max(GAP, Math.min(from.right, innerWidth - GAP) - width)}px`
+    style.top = `${from.top > height + GAP ? from.top - height - GAP / 2 : Math.min(from.bottom + GAP / 2, innerHeight - height - GAP)}px`
   }
 
   // Shown at once; the server's copy of the message replaces it, and a refusal takes it back.
   async #set(message, emoji) {
-    const adding = this.#change(message, emoji)
+    const adding = toggleReaction(message, emoji)
     try {
-      const id = message.id.replace("message_", "")
-      const answer = await request(adding ? "PUT" : "DELETE", `/api/messages/${id}/reactions/${encodeURIComponent(emoji)}`)
+      const answer = await request(adding ? "PUT" : "DELETE", `/api/messages/${idOf(message)}/reactions/${encodeURIComponent(emoji)}`)
       if (answer.ok) return
       toast(reason(answer))
     } catch (error) {
       if (!(error instanceof Offline)) throw error
       toast("Not sent: the server does not answer.")
     }
-    this.#change(message, emoji)
-  }
-
-  // Adds or takes away one's own reaction on the page; answers whether it was added.
-  #change(message, emoji) {
-    const me = document.body.dataset.me
-    const row = message.querySelector(".reactions")
-    let button = [...row.children].find((one) => one.dataset.emoji === emoji)
-    if (!button) {
-      button = document.createElement("button")
-      Object.assign(button, { type: "button" })
-      Object.assign(button.dataset, { emoji, users: "", action: "reactions#toggle" })
-      row.append(button)
-    }
-    const users = button.dataset.users.split(" ").filter(Boolean)
-    const adding = !users.includes(me)
-    const next = adding ? [...users, me] : users.filter((id) => id !== me)
-    button.dataset.users = next.join(" ")
-    button.textContent = `${emoji} ${next.length}`
-    if (!next.length) button.remove()
-    this.constructor.show(message)
-    return adding
+    toggleReaction(message, emoji)
   }
 }

@@ -1,66 +1,42 @@
 import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 import { connection } from "../socket.js"
-import { Offline, request } from "../helpers/api.js"
-import { atBottom, firstVisible, keep, lastVisible } from "../helpers/anchor.js"
-import { copyText, debounce, morph, parse, somethingOpen } from "../helpers/dom.js"
+import { firstVisible } from "../helpers/anchor.js"
+import { copyText, morph, parse, sibling } from "../helpers/dom.js"
 import { group } from "../helpers/grouping.js"
-import { fillNames, me, nameOf } from "../helpers/roster.js"
-import { fillTimes, formatted } from "../helpers/times.js"
-import ReactionsController from "./reactions_controller.js"
+import { idOf, isMine, prepare, seqOf } from "../helpers/message.js"
+import { ThreadPages } from "../helpers/thread_pages.js"
 
-const PAGE = 50
 const MOST = 200
-const READ_AFTER_MS = 400
+const SLACK = 50
+const EARLY = "600px 0px"
+const POINTED_MS = 2500
 
-// The messages of one thread: puts what arrives in its place, pages both ways with a bounded number of elements,
-// and never moves what is being read.
+// The messages of one thread: puts what arrives in its place, and pages both ways with a bounded number of elements.
 export default class extends Controller {
-  static targets = ["scroller", "list", "start", "end", "pill", "writing", "waiting", "codebutton"]
+  static targets = ["scroller", "list", "start", "end", "codebutton"]
   static values = { thread: String, last: Number, read: Number, before: Boolean, after: Boolean, anchor: Number }
 
-  #following = true
-  #top = 0
+  #pages
   #marker = null
-  #unseen = 0
-  #loading = null
-  #missed = []
   #edges
-  #sizes
-  #markReadSoon = debounce(() => this.#markRead(), READ_AFTER_MS)
+
+  initialize() { this.#pages = new ThreadPages(this.threadValue) }
 
   connect() {
     connection.addEventListener("changes", this.#changes)
     connection.addEventListener("reset", this.#reset)
-    document.addEventListener("visibilitychange", this.#looked)
-    window.addEventListener("focus", this.#looked)
     if (this.lastValue > this.readValue) this.#marker = this.readValue
-    for (const article of this.#articles) this.#prepare(article)
+    for (const article of this.#articles) prepare(article, this.codebuttonTarget)
     this.#group()
-    this.#open()
-    this.#edges = new IntersectionObserver((seen) => this.#reached(seen), { root: this.scrollerTarget, rootMargin: "600px 0px" })
-    this.#edges.observe(this.startTarget)
-    this.#edges.observe(this.endTarget)
-    this.#sizes = new ResizeObserver(() => this.#resized())
-    for (const element of [this.scrollerTarget, this.listTarget, this.writingTarget, this.waitingTarget]) this.#sizes.observe(element)
+    this.#edges = new IntersectionObserver((seen) => this.#reached(seen), { root: this.scrollerTarget, rootMargin: EARLY })
+    queueMicrotask(() => this.#open()) // when the controllers beside this one are there too
   }
 
   disconnect() {
     connection.removeEventListener("changes", this.#changes)
     connection.removeEventListener("reset", this.#reset)
-    document.removeEventListener("visibilitychange", this.#looked)
-    window.removeEventListener("focus", this.#looked)
     this.#edges.disconnect()
-    this.#sizes.disconnect()
-    this.#markReadSoon.cancel()
-  }
-
-  scrolled() {
-    this.#top = this.scrollerTarget.scrollTop
-    this.#following = !this.afterValue && atBottom(this.scrollerTarget)
-    if (this.#following) this.#unseen = 0
-    this.#showPill()
-    this.#markReadSoon()
   }
 
   // A quote or a permalink inside the page.
@@ -71,88 +47,93 @@ export default class extends Controller {
 
   async latest() {
     if (this.afterValue && !(await this.#replace({ before: Number.MAX_SAFE_INTEGER }))) return
-    this.#toEnd()
+    this.#follow.toEnd()
   }
 
   copyCode({ currentTarget }) { copyText(currentTarget.parentElement.querySelector("code").textContent) }
 
-  // Runs a change inside the scroller, for the controllers that share it.
-  keep(change) {
-    this.#following = !this.afterValue && atBottom(this.scrollerTarget) // the scroll event may not have come yet
-    this.#following = keep(this.scrollerTarget, change, { stick: !this.afterValue }) && !this.afterValue
-    this.#top = this.scrollerTarget.scrollTop
+  // While nobody looks and all is read, what comes next will be new.
+  looked() {
+    if (document.visibilityState === "hidden" && this.readValue >= this.lastValue) this.#marker = this.readValue
   }
+
+  marked({ detail: { thread, seq } }) {
+    if (thread === this.threadValue) this.readValue = Math.max(this.readValue, seq)
+  }
+
+  beforeValueChanged() {
+    const [beginning, loading] = this.startTarget.children
+    beginning.hidden = this.beforeValue
+    loading.hidden = !this.beforeValue
+  }
+
+  afterValueChanged() {
+    this.endTarget.hidden = !this.afterValue
+    if (this.#follow) this.#follow.partial = this.afterValue
+  }
+
+  get #follow() { return sibling(this, "follow") }
 
   get #articles() { return [...this.listTarget.querySelectorAll(":scope > article")] }
 
-  get #first() { return Number(this.listTarget.querySelector(":scope > article")?.dataset.seq ?? 0) }
-
-  get #lastShown() { return Number(this.#articles.at(-1)?.dataset.seq ?? 0) }
-
   #open() {
-    const scroller = this.scrollerTarget
+    this.#follow.partial = this.afterValue
     const linked = /^#message_[\w-]+$/.test(location.hash) && document.getElementById(location.hash.slice(1))
-    const target = linked || (this.anchorValue && this.#bySeq(this.anchorValue))
+    const target = linked || this.#bySeq(this.anchorValue)
+    const scroller = this.scrollerTarget
+    scroller.scrollTop = scroller.scrollHeight
+    const line = this.listTarget.querySelector(".day[data-new]")
     if (target) this.#point(target)
-    else {
-      scroller.scrollTop = scroller.scrollHeight
-      const line = this.listTarget.querySelector(".day[data-new]")
-      if (line && line.getBoundingClientRect().top < scroller.getBoundingClientRect().top) line.scrollIntoView({ block: "start" })
-    }
+    else if (line && line.getBoundingClientRect().top < scroller.getBoundingClientRect().top) line.scrollIntoView({ block: "start" })
+    this.#follow.scrolled()
     scroller.dataset.ready = ""
-    this.scrolled()
+    this.#observe()
   }
+
+  // --- what arrives ---
 
   #changes = ({ detail: { items } }) => {
-    const mine = items.filter(({ table, op, html, row }) =>
-      table === "project_chat_messages" && (op === "delete" || html) && (!row?.thread_id || row.thread_id === this.threadValue))
-    if (!mine.length) return
-    if (this.#loading) this.#missed.push(...mine)
-    this.keep(() => {
-      for (const item of mine) this.#apply(item)
-      if (this.#following) this.#unload("before")
-      else if (this.#articles.length > MOST + PAGE) this.#unload("after")
+    const ours = items.filter(({ table, op, html, row }) =>
+      table === "project_chat_messages" && (op === "delete" || html) && (!row || row.thread_id === this.threadValue))
+    if (!ours.length) return
+    this.#pages.note(ours)
+    this.#follow.keep(() => {
+      for (const item of ours) this.#apply(item)
+      if (this.#follow.following) this.#unload("before")
+      else if (this.#articles.length > MOST + SLACK) this.#unload("after")
       this.#group()
     })
-    this.#showPill()
-    this.#markReadSoon()
   }
 
-  #apply({ op, id, html, seq: change }) {
+  #apply({ op, id, html }) {
     const current = document.getElementById(`message_${id}`)
     if (op === "delete") return current?.remove()
-    const fresh = parse(html)
-    if (fresh.dataset.thread !== this.threadValue) return
-    this.#prepare(fresh)
-    const isNews = Number(fresh.dataset.seq) > this.lastValue // else an old one changed that is not loaded here
-    this.#arrived(fresh, op === "insert" || !current ? change : null)
+    const fresh = prepare(parse(html), this.codebuttonTarget)
     if (current?.parentElement === this.listTarget) return this.#update(current, fresh)
-    current?.remove()
-    if (isNews) this.#countUnseen(fresh)
-    this.#insert(fresh)
-  }
-
-  #arrived(message, isNew) {
-    this.lastValue = Math.max(this.lastValue, Number(message.dataset.seq))
-    if (isNew !== null) this.dispatch("arrived", { detail: { id: message.id, clientId: message.dataset.clientId, mine: "mine" in message.dataset } })
+    const isNew = seqOf(fresh) > this.lastValue
+    this.lastValue = Math.max(this.lastValue, seqOf(fresh))
+    this.dispatch("arrived", { detail: { id: idOf(fresh), clientId: fresh.dataset.clientId } })
+    this.#insert(fresh, isNew)
   }
 
   #update(current, fresh) {
     const kept = [...current.querySelectorAll(":scope > .msg__tools, :scope > .msg__main > .editor")]
     for (const element of kept) element.remove()
     fresh.tabIndex = current.tabIndex
-    fresh.toggleAttribute("data-active", current.hasAttribute("data-active"))
     fresh.toggleAttribute("data-follow", current.hasAttribute("data-follow"))
     morph(current, fresh)
-    for (const element of kept) (element.matches(".editor") ? current.querySelector(".msg__main .prose").after(element) : current.append(element))
+    for (const element of kept) {
+      if (element.matches(".editor")) current.querySelector(".msg__main > .prose").after(element)
+      else current.append(element)
+    }
   }
 
-  #insert(message) {
-    const seq = Number(message.dataset.seq)
+  #insert(message, isNew) {
     const articles = this.#articles
-    const before = articles.findLast((one) => Number(one.dataset.seq) < seq)
-    if (before === articles.at(-1)) return this.#append(message)
-    if (before) before.after(message)
+    const before = articles.findLast((one) => seqOf(one) < seqOf(message))
+    if (isNew && !isMine(message)) this.#follow.count()
+    if (before === articles.at(-1)) this.#append(message)
+    else if (before) before.after(message)
     else if (!this.beforeValue) this.listTarget.prepend(message)
   }
 
@@ -162,28 +143,9 @@ export default class extends Controller {
     this.listTarget.append(message)
   }
 
-  #countUnseen(message) {
-    if (!this.#following && !("mine" in message.dataset)) this.#unseen++
-  }
-
-  // What the server cannot know: who I am, how names read here, which code can be copied.
-  #prepare(message) {
-    fillNames(message)
-    fillTimes(message)
-    const mine = message.dataset.author === `person:${document.body.dataset.me}`
-    message.toggleAttribute("data-mine", mine)
-    const handle = me()?.handle
-    message.toggleAttribute("data-mention", !mine && Boolean(handle && message.querySelector(`.mention[data-mention="${CSS.escape(handle)}"]`)))
-    message.setAttribute("aria-label", `${nameOf(message.dataset.author)}, ${formatted(new Date(message.dataset.at), "time")}`)
-    for (const box of message.querySelectorAll(".prose .code")) {
-      const pre = box.querySelector("pre")
-      Object.assign(pre, { tabIndex: 0, role: "group", ariaLabel: box.dataset.lang ? `Code, ${box.dataset.lang}` : "Code" })
-      if (!box.querySelector(":scope > button")) box.append(this.codebuttonTarget.content.cloneNode(true))
-    }
-    ReactionsController.show(message)
-  }
-
   #group() { group(this.#articles, { marker: this.#marker, whole: !this.beforeValue }) }
+
+  // --- pages ---
 
   // Keeps the number of elements bounded by dropping what is farthest from the reader.
   #unload(side) {
@@ -198,89 +160,53 @@ export default class extends Controller {
     else this.afterValue = true
   }
 
-  #reached(seen) {
-    for (const { isIntersecting, target } of seen) {
-      if (!isIntersecting) continue
-      if (target === this.startTarget && this.beforeValue) this.#page("before")
-      if (target === this.endTarget && this.afterValue) this.#page("after")
-    }
-  }
-
-  async #page(side) {
-    if (this.#loading || !this.#first) return
-    const answer = await this.#fetch(side === "before" ? { before: this.#first } : { after: this.#lastShown })
-    if (!answer) return
-    const articles = this.#built(answer.messages).filter(({ id }) => !document.getElementById(id))
-    this.keep(() => {
-      if (side === "before") this.listTarget.prepend(...articles)
-      else this.listTarget.append(...articles)
-      if (side === "before") this.beforeValue = answer.has_before
-      else this.afterValue = answer.has_after
-      this.#unload(side === "before" ? "after" : "before")
-      this.#replay()
-      this.#group()
-    })
-    this.#observeAgain()
-  }
-
-  async #replace(place) {
-    const answer = await this.#fetch(place)
-    if (!answer) return false
-    this.listTarget.replaceChildren(...this.#built(answer.messages))
-    this.beforeValue = answer.has_before
-    this.afterValue = answer.has_after
-    this.#replay()
-    this.#group()
-    this.#observeAgain()
-    return true
-  }
-
-  // Reads one page. What changes meanwhile is kept, because the page may be older than it.
-  async #fetch(place) {
-    if (this.#loading) await this.#loading
-    this.#missed = []
-    const query = new URLSearchParams({ ...place, limit: PAGE })
-    this.#loading = request("GET", `/api/threads/${this.threadValue}/messages?${query}`)
-    try {
-      const { ok, data } = await this.#loading
-      return ok ? data : null
-    } catch (error) {
-      if (!(error instanceof Offline)) throw error
-      return null
-    } finally {
-      this.#loading = null
-    }
-  }
-
-  #built(messages) {
-    return messages.map(({ html }) => {
-      const article = parse(html)
-      this.#prepare(article)
-      return article
-    })
-  }
-
-  #replay() {
-    const missed = this.#missed
-    this.#missed = []
-    for (const item of missed) this.#apply(item)
-  }
-
-  // An edge that stays in view does not intersect anew: ask again.
-  #observeAgain() {
+  #observe() {
     for (const edge of [this.startTarget, this.endTarget]) {
-      this.#edges.unobserve(edge)
+      this.#edges.unobserve(edge) // an edge that stays in view does not intersect anew
       this.#edges.observe(edge)
     }
   }
 
-  beforeValueChanged() {
-    const [beginning, loading] = this.startTarget.children
-    beginning.hidden = this.beforeValue
-    loading.hidden = !this.beforeValue
+  #reached(seen) {
+    for (const { isIntersecting, target } of seen) {
+      if (isIntersecting && target === this.startTarget && this.beforeValue) this.#page("before")
+      if (isIntersecting && target === this.endTarget && this.afterValue) this.#page("after")
+    }
   }
 
-  afterValueChanged() { this.endTarget.hidden = !this.afterValue }
+  async #page(side) {
+    const edge = this.#articles.at(side === "before" ? 0 : -1)
+    if (this.#pages.reading || !edge) return
+    const page = await this.#pages.read({ [side]: seqOf(edge) })
+    if (!page) return
+    const fresh = this.#built(page).filter(({ id }) => !document.getElementById(id))
+    this.#follow.keep(() => {
+      if (side === "before") this.listTarget.prepend(...fresh)
+      else this.listTarget.append(...fresh)
+      if (side === "before") this.beforeValue = page.has_before
+      else this.afterValue = page.has_after
+      this.#unload(side === "before" ? "after" : "before")
+      this.#settle()
+    })
+  }
+
+  async #replace(place) {
+    const page = await this.#pages.read(place)
+    if (!page) return false
+    this.listTarget.replaceChildren(...this.#built(page))
+    this.beforeValue = page.has_before
+    this.afterValue = page.has_after
+    this.#settle()
+    return true
+  }
+
+  #built({ messages }) { return messages.map(({ html }) => prepare(parse(html), this.codebuttonTarget)) }
+
+  #settle() {
+    for (const item of this.#pages.takeMissed()) this.#apply(item)
+    this.#group()
+    this.#observe()
+  }
 
   async #jump(seq) {
     if (!this.#bySeq(seq) && !(await this.#replace({ around: seq }))) return
@@ -288,60 +214,21 @@ export default class extends Controller {
     if (target) this.#point(target)
   }
 
-  #bySeq(seq) { return this.listTarget.querySelector(`:scope > [data-seq="${Number(seq)}"]`) }
+  #bySeq(seq) { return seq ? this.listTarget.querySelector(`:scope > [data-seq="${Number(seq)}"]`) : null }
 
   #point(message) {
-    this.#following = false
+    this.#follow.leaveEnd()
     message.scrollIntoView({ block: "center" })
     message.dataset.target = ""
     message.focus({ preventScroll: true })
-    setTimeout(() => message.removeAttribute("data-target"), 2500)
-  }
-
-  #toEnd() {
-    this.scrollerTarget.scrollTop = this.scrollerTarget.scrollHeight
-    this.#top = this.scrollerTarget.scrollTop
-    this.#following = !this.afterValue
-  }
-
-  // What resizes must not lose the end; who scrolled up in the same frame has left it.
-  #resized() {
-    const scroller = this.scrollerTarget
-    if (this.#following && (scroller.scrollTop >= this.#top || atBottom(scroller))) this.#toEnd()
-  }
-
-  #showPill() {
-    this.pillTarget.hidden = this.#following || (!this.#unseen && !this.afterValue && this.#nearEnd())
-    this.pillTarget.querySelector("span").textContent = this.#unseen ? `${this.#unseen} new` : "Latest"
-  }
-
-  #nearEnd() {
-    const { scrollHeight, scrollTop, clientHeight } = this.scrollerTarget
-    return scrollHeight - scrollTop < 2 * clientHeight
-  }
-
-  #looked = () => {
-    if (document.visibilityState === "visible" && document.hasFocus()) this.#markReadSoon()
-    else if (document.visibilityState === "hidden" && this.readValue >= this.lastValue) this.#marker = this.readValue
-  }
-
-  // The read mark follows what was in view while the person looked, and never moves back.
-  #markRead() {
-    if (document.visibilityState !== "visible" || !document.hasFocus()) return
-    const seq = Number(lastVisible(this.#articles, this.scrollerTarget)?.dataset.seq ?? 0)
-    if (seq <= this.readValue) return
-    this.readValue = seq
-    document.dispatchEvent(new CustomEvent("room:read", { detail: { thread: this.threadValue, seq } }))
-    request("PUT", `/api/threads/${this.threadValue}/read`, { body: { seq } }).catch((error) => {
-      if (!(error instanceof Offline)) throw error
-    })
+    setTimeout(() => message.removeAttribute("data-target"), POINTED_MS)
   }
 
   // The log no longer reaches back to where this page stands: read it anew, at the same place.
   #reset = () => {
-    const place = this.#following ? null : firstVisible(this.scrollerTarget)?.dataset.seq
     const address = new URL(location.href)
-    if (place) address.searchParams.set("around", place)
+    const place = this.#follow.following ? null : firstVisible(this.scrollerTarget)
+    if (place) address.searchParams.set("around", place.dataset.seq)
     else address.searchParams.delete("around")
     address.hash = ""
     visit(address.href, { action: "replace" })

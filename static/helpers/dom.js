@@ -15,6 +15,9 @@ export function morph(current, fresh) {
   morphElements(current, fresh)
 }
 
+// The controller of another behaviour on the same element.
+export const sibling = (controller, name) => controller.application.getControllerForElementAndIdentifier(controller.element, name)
+
 export function debounce(action, wait) {
   let timer
   const later = (...args) => {

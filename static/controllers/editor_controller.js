@@ -1,0 +1,92 @@
+import { Controller } from "@hotwired/stimulus"
+import { Offline, reason, request } from "../helpers/api.js"
+import { sibling, toast } from "../helpers/dom.js"
+import { idOf, isActive, isMine } from "../helpers/message.js"
+
+// Editing and deleting one's own messages, in their place.
+export default class extends Controller {
+  static targets = ["form", "confirm"]
+
+  open() { this.#edit(sibling(this, "tools").chosen()) }
+
+  openLast() {
+    const own = [...this.element.querySelectorAll("article[data-mine]:not([data-deleted])")].at(-1)
+    if (own) this.#edit(own)
+  }
+
+  key(event) {
+    if (event.key === "Escape") {
+      event.preventDefault()
+      this.#close(event.currentTarget)
+    } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.matches("textarea")) {
+      event.preventDefault()
+      event.currentTarget.requestSubmit()
+    }
+  }
+
+  cancel({ currentTarget }) { this.#close(currentTarget.form) }
+
+  async save(event) {
+    event.preventDefault()
+    const form = event.currentTarget
+    const answer = await this.#ask("PATCH", form.closest("article"), { content: form.querySelector("textarea").value.trim() })
+    if (answer?.ok) return this.#close(form)
+    const line = form.querySelector(".error")
+    line.textContent = answer ? reason(answer) : "The server does not answer. Your text is still here."
+    line.hidden = false
+  }
+
+  remove() {
+    const message = sibling(this, "tools").chosen()
+    if (!message || !isMine(message)) return
+    const dialog = this.confirmTarget
+    dialog.returnValue = "no"
+    dialog.showModal()
+    dialog.addEventListener("close", () => dialog.returnValue === "yes" && this.#remove(message), { once: true })
+  }
+
+  async #remove(message) {
+    const answer = await this.#ask("DELETE", message)
+    if (!answer?.ok) toast(answer ? reason(answer) : "Not deleted: the server does not answer.")
+  }
+
+  async #edit(message) {
+    if (!message || !isMine(message) || !isActive(message)) return
+    const content = await this.#source(message)
+    if (content === undefined || message.querySelector(".editor")) return
+    const form = this.formTarget.content.firstElementChild.cloneNode(true)
+    const field = form.querySelector("textarea")
+    field.value = content
+    message.querySelector(".prose").after(form)
+    field.focus()
+    field.setSelectionRange(content.length, content.length)
+    message.scrollIntoView({ block: "nearest" })
+  }
+
+  // What was typed, not what it looks like: the page holds only the rendered text.
+  async #source(message) {
+    try {
+      const { thread, seq } = message.dataset
+      const { ok, data } = await request("GET", `/api/threads/${thread}/messages?around=${seq}&limit=1`)
+      return ok ? data.messages.find(({ id }) => id === idOf(message))?.row.content : undefined
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error
+      toast("The server does not answer.")
+    }
+  }
+
+  #close(form) {
+    const message = form.closest("article")
+    form.remove()
+    message.focus({ preventScroll: true })
+  }
+
+  async #ask(method, message, body) {
+    try {
+      return await request(method, `/api/messages/${idOf(message)}`, { body })
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error
+      return null
+    }
+  }
+}
