@@ -63,6 +63,7 @@ def _default_secret() -> str:
 SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "DATABASE_URL": (database, lambda: f"sqlite:///{VAR / 'teamroom.sqlite3'}"),
     "DATABASE_OWNER_URL": (database, ""),
+    "DATABASE_POOL": (number, 20),
     "REDIS_URL": (text, _default_redis),
     "SECRET_KEY": (text, _default_secret),
     "HOST": (text, "127.0.0.1"),
@@ -123,7 +124,7 @@ def _of_flask(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What Flask and its extensions read, under their names."""
     return {
         "SQLALCHEMY_DATABASE_URI": settings["DATABASE_URL"],
-        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings["DATABASE_URL"]),
+        "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(settings["DATABASE_URL"], settings["DATABASE_POOL"]),
         "MAX_CONTENT_LENGTH": 1 << 20,
         "MAX_FORM_MEMORY_SIZE": 256 << 10,
         "MAX_FORM_PARTS": 20,
@@ -134,8 +135,9 @@ def _of_flask(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _engine_options(url: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5}
+def _engine_options(url: str, pool: int) -> dict[str, Any]:
+    """`pool` connections of each process stay open; as many more are opened under load."""
+    options: dict[str, Any] = {"pool_size": pool, "max_overflow": pool, "pool_timeout": 5}
     if url.startswith("postgresql"):
         options["pool_pre_ping"] = True
         # A process that hangs or is cut off inside a transaction must not hold its locks against all others.

@@ -1,5 +1,6 @@
 """Settings: typed, and one sentence when one is wrong."""
 
+import re
 from typing import Any
 
 import pytest
@@ -96,5 +97,17 @@ def test_postgresql_connections_are_looked_at_before_use() -> None:
     assert "pool_pre_ping" not in settings()["SQLALCHEMY_ENGINE_OPTIONS"]
 
 
+def test_how_many_connections_a_process_keeps_is_a_setting() -> None:
+    assert settings(DATABASE_POOL="3")["SQLALCHEMY_ENGINE_OPTIONS"]["pool_size"] == 3
+
+
 def test_bodies_are_bounded() -> None:
     assert settings()["MAX_CONTENT_LENGTH"] == 1 << 20
+
+
+def test_every_setting_is_explained() -> None:
+    """Each name stands in the table of docs/operating.md, and no other does."""
+    words = (config.ROOT / "docs/operating.md").read_text()
+    table = words.partition("## Settings")[2].partition("## ")[0]
+
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE)) == set(config.SETTINGS)
