@@ -309,8 +309,8 @@ def test_guesses_made_at_once_do_not_all_pass_the_check(app: Flask, site: Site) 
         thread.join(30)
 
     assert len(answers) == 12
-    assert answers.count(422) < 12
-    assert set(answers) == {422, 429}
+    assert answers.count(422) <= 5
+    assert set(answers) <= {422, 429}
 
 
 @pytest.mark.parametrize(("hops", "address"), [(0, "127.0.0.1"), (1, "198.51.100.7"), (2, "203.0.113.5")])
