@@ -50,8 +50,10 @@ def post_all(thread: Thread, drafts: Sequence[Draft]) -> list[Message | DomainEr
         if any(draft.user_id for _, draft in fresh):
             thread.person_spoke()
         db.session.add_all(message for message, _ in fresh)
-        for message, draft in fresh:
-            _address(thread, message, draft, quoted, audience)
+        # Whom they address is read before they are written: then each is written once.
+        with db.session.no_autoflush:
+            for message, draft in fresh:
+                _address(thread, message, draft, quoted, audience)
         db.session.flush()
     return results
 
@@ -146,9 +148,6 @@ def _message_of(thread: Thread, draft: Draft) -> Message:
         status="sent",
         client_id=draft.client_id,
         reply_to=draft.reply_to,
-        # Given as empty, since a new message's own collections need no query.
-        reactions=[],
-        deliveries=[],
     )
 
 
