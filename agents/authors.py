@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from agents.quoting import plain
 from models.agent import Agent
@@ -16,11 +16,11 @@ class Authors:
     """Names and handles of a project's agents, and of the people who wrote some messages."""
 
     def __init__(self, project_id: UUID, messages: Sequence[Message]) -> None:
-        agents = select(Agent.key, Agent.name).where(Agent.project_id == project_id)
-        self._agents = {key: name for key, name in db.session.execute(agents)}
+        agents = db.session.execute(_NAMES, {"project_id": project_id})
+        self._agents = {key: name for key, name in agents}
         writers = {message.user_id for message in messages if message.user_id}
-        people = select(User.id, User.name, User.handle).where(User.id.in_(writers))
-        self._people = {id: (name, handle) for id, name, handle in db.session.execute(people)}
+        people = db.session.execute(_WRITERS, {"ids": writers})
+        self._people = {id: (name, handle) for id, name, handle in people}
 
     def of(self, message: Message) -> str:
         """For instance `Priya (@priya, person)`."""
@@ -35,20 +35,29 @@ class Authors:
 
 def roster(project_id: UUID) -> str:
     """One line for each agent and each person of the project."""
+    project = {"project_id": project_id}
     agents = [
-        f"- {plain(agent.name)} (@{agent.key}, agent){_titled(agent)}"
-        for agent in Agent.of_project(project_id)
+        f"- {plain(name)} (@{key}, agent){f': {plain(title)}' if title else ''}"
+        for key, name, title in db.session.execute(_AGENTS, project)
     ]
-    query = (
-        select(User.name, User.handle, Membership.role)
-        .join(Membership, Membership.user_id == User.id)
-        .where(Membership.project_id == project_id, User.deactivated_at.is_(None))
-        .order_by(User.name, User.handle)
-        .limit(200)
-    )
-    people = [f"- {plain(name)} (@{handle}, {role})" for name, handle, role in db.session.execute(query)]
+    people = [
+        f"- {plain(name)} (@{handle}, {role})" for name, handle, role in db.session.execute(_PEOPLE, project)
+    ]
     return "\n".join(agents + people)
 
 
-def _titled(agent: Agent) -> str:
-    return f": {plain(agent.title)}" if agent.title else ""
+# Every answer asks these, so they are put together once.
+_NAMES = select(Agent.key, Agent.name).where(Agent.project_id == bindparam("project_id"))
+_WRITERS = select(User.id, User.name, User.handle).where(User.id.in_(bindparam("ids", expanding=True)))
+_AGENTS = (
+    select(Agent.key, Agent.name, Agent.title)
+    .where(Agent.project_id == bindparam("project_id"), Agent.archived_at.is_(None))
+    .order_by(Agent.name, Agent.key)
+)
+_PEOPLE = (
+    select(User.name, User.handle, Membership.role)
+    .join(Membership, Membership.user_id == User.id)
+    .where(Membership.project_id == bindparam("project_id"), User.deactivated_at.is_(None))
+    .order_by(User.name, User.handle)
+    .limit(200)
+)

@@ -147,10 +147,13 @@ class Stateful:
         statement = update(table).where(table.id == self.id, getattr(table, column).in_(statuses))
         if token is not None:
             statement = statement.where(table.lease_token == token)
-        statement = statement.values({column: new, **values})
-        if changed_rows(statement) == 0:
+        # The row as it is now comes back with it, which saves reading it again.
+        changed = db.session.scalars(
+            statement.values({column: new, **values}).returning(table),
+            execution_options={"synchronize_session": False, "touched": True, "populate_existing": True},
+        ).one_or_none()
+        if changed is None:
             return False
-        db.session.expire(self)
         touch(self)
         return True
 

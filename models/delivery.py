@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from models.agent import Agent, AgentStatus
 from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id
@@ -105,6 +105,7 @@ class Delivery(Row, Stateful, Model):
             select(cls)
             .join(Agent, (Agent.project_id == cls.project_id) & (Agent.key == cls.target_agent_key))
             .where(cls.status == "queued", Agent.runtime == "builtin", Agent.archived_at.is_(None))
+            .options(joinedload(cls.message, innerjoin=True))
             .order_by(cls.created_at)
         )
 

@@ -2,7 +2,7 @@
 
 import re
 
-from agents.context import RECENT, budget_for, build_turn
+from agents.context import RECENT, pack
 from agents.demo import OWN_KEY, addressed
 from models.project import ProjectSetting
 from models.user import User
@@ -12,7 +12,7 @@ HEAD = re.compile(r"^\[data (\w+) #(\d+) · [-\d]+ [:\d]+ UTC · (.*)\]$", re.MU
 
 
 def turn_for(message):
-    return build_turn(delivery_of(message))
+    return pack(delivery_of(message)).turn
 
 
 def conversation(message):
@@ -157,7 +157,7 @@ def test_model_and_budget_are_the_agents(team):
     team.ops.budgets = {"turns": 3, "seconds": 60}
     message = team.say("hello")
 
-    budget = budget_for(delivery_of(message))
+    budget = pack(delivery_of(message)).budget
 
     assert turn_for(message).model == "claude-opus-5-5"
     assert (budget.turns, budget.seconds, budget.output_tokens) == (3, 60, 16_000)
