@@ -7,7 +7,7 @@ SYSTEM_PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 PYTHON := .venv/bin/python
 # What is passed on to pytest; `make test ARGS="tests/models -x"` narrows it.
-ARGS ?= tests
+ARGS ?= -n auto --dist worksteal
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

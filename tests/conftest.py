@@ -39,6 +39,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "environ(**variables): more settings for `live`")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for a process to start or a lease to end."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else 3
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The checks of the source come first: they are what fails most often, and types take long."""
+    items.sort(key=lambda item: item.path.name != "test_style.py")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database" not in metafunc.fixturenames:
         return
