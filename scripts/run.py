@@ -6,7 +6,7 @@ import secrets
 import shlex
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,9 +50,9 @@ def start(supervisor: Supervisor, environ: dict[str, str]) -> int:
     return 0
 
 
-def environment() -> dict[str, str]:
+def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What the processes get: the caller's variables, and a default for each that is missing."""
-    environ = dict(os.environ)
+    environ = dict(given)
     environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{environ['PATH']}"
     environ["VIRTUAL_ENV"] = str(VENV)
     environ["PYTHONUNBUFFERED"] = "1"
@@ -63,6 +63,8 @@ def environment() -> dict[str, str]:
     ):
         if not environ.get(name):
             environ[name] = default()
+    if not is_free(int(environ["PORT"])):
+        raise SystemExit(f"Port {environ['PORT']} is in use; without PORT a free one is taken.")
     return {name: value for name, value in environ.items() if name != "REDIS_URL" or value}
 
 
@@ -76,16 +78,22 @@ def secret(path: Path) -> str:
 
 
 def free_port(first: int) -> int:
-    """The first port from here on that nobody listens on, on any interface."""
-    for port in range(first, first + 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-            return port
-    raise SystemExit(f"No port between {first} and {first + 99} is free; name one in PORT.")
+    """The first port from here on that nobody listens on."""
+    port = next(filter(is_free, range(first, first + 100)), None)
+    if port is None:
+        raise SystemExit(f"No port between {first} and {first + 99} is free; name one in PORT.")
+    return port
+
+
+def is_free(port: int) -> bool:
+    """True when nobody listens there, on any interface."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+        return True
 
 
 def procfile() -> dict[str, str]:

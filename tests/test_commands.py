@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -181,6 +182,32 @@ def test_a_worker_line_becomes_one_process_for_each_queue() -> None:
 
 def test_the_procfile_names_every_process() -> None:
     assert set(run.procfile()) == {"release", "web", "worker", "clock"}
+
+
+def test_a_busy_port_is_passed_over_or_named() -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+
+        assert not run.is_free(port)
+        assert run.free_port(port) > port
+        with pytest.raises(SystemExit, match=f"Port {port} is in use"):
+            run.environment({"PATH": "/bin", "PORT": str(port), "SECRET_KEY": "given"})
+
+    assert run.is_free(port)
+
+
+def test_what_is_given_is_kept_and_what_is_missing_is_filled() -> None:
+    given = {"PATH": "/bin", "SECRET_KEY": "given", "REDIS_URL": "", "HOST": "0.0.0.0"}
+
+    environ = run.environment(given)
+
+    assert environ["SECRET_KEY"] == "given"
+    assert environ["HOST"] == "0.0.0.0"
+    assert environ["DATABASE_URL"] == f"sqlite:///{ROOT}/var/teamroom.sqlite3"
+    assert int(environ["PORT"]) >= run.DEFAULT_PORT
+    assert "REDIS_URL" not in environ
 
 
 def test_the_secret_is_made_once_and_for_the_owner_only(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ class Live:
         return self
 
     def wait_ready(self, timeout: float = 30) -> None:
-        """Until web answers that each part, the workers too, is there."""
-        wait_until(lambda: self._answers(200), timeout, "readiness", pause=0.1)
+        """Until web answers that it is ready, and that a worker beats where one was started."""
+        wait_until(self._is_ready, timeout, "readiness", pause=0.1)
 
     def wait_web(self, timeout: float = 30) -> None:
         """Until web answers at all, however ill the rest is."""
@@ -77,6 +77,12 @@ class Live:
     def end(self) -> None:
         for process in self.processes.values():
             process.end()
+
+    def _is_ready(self) -> bool:
+        if not self._answers(200):
+            return False
+        parts = httpx2.get(f"{self.url}/readyz", timeout=10).json()["parts"]
+        return bool(parts["workers"] or "worker" not in self.processes)
 
     def _answers(self, *statuses: int) -> bool:
         try:
