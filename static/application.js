@@ -42,6 +42,7 @@ for (const [name, controller] of Object.entries(controllers)) application.regist
 
 // The page is a snapshot at the seqs it names; what happened since comes by the streams.
 document.addEventListener("turbo:load", () => {
+  document.querySelector(".settings .nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" })
   const streams = document.querySelector('meta[name="streams"]')?.content
   connection.follow(streams ? JSON.parse(streams) : [])
 })
