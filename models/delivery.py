@@ -35,6 +35,11 @@ WATCHDOG_SECONDS = 120
 MAX_ATTEMPTS = 3
 
 
+_NOT_ENDED = "status in ('queued', 'delivered')"
+NOT_ENDED = text(f"chat_delivery_queue.{_NOT_ENDED}")
+"""Said beside a status that is looked for: in the very words of the index, or no database would use it."""
+
+
 class Delivery(Row, Stateful, Model):
     __tablename__ = "chat_delivery_queue"
     __table_args__ = (
@@ -45,8 +50,8 @@ class Delivery(Row, Stateful, Model):
             "ix_chat_delivery_queue_open",
             "status",
             "created_at",
-            sqlite_where=text("status in ('queued', 'delivered')"),
-            postgresql_where=text("status in ('queued', 'delivered')"),
+            sqlite_where=text(_NOT_ENDED),
+            postgresql_where=text(_NOT_ENDED),
         ),
     )
 
@@ -104,7 +109,12 @@ class Delivery(Row, Stateful, Model):
         return (
             select(cls)
             .join(Agent, (Agent.project_id == cls.project_id) & (Agent.key == cls.target_agent_key))
-            .where(cls.status == "queued", Agent.runtime == "builtin", Agent.archived_at.is_(None))
+            .where(
+                NOT_ENDED,
+                cls.status == "queued",
+                Agent.runtime == "builtin",
+                Agent.archived_at.is_(None),
+            )
             .options(joinedload(cls.message, innerjoin=True))
             .order_by(cls.created_at)
         )
@@ -128,7 +138,7 @@ class Delivery(Row, Stateful, Model):
     @classmethod
     def renew(cls, tokens: Sequence[str]) -> dict[str, str | None]:
         """Lengthen the leases held under these tokens: {token: desired_status}; a missing token was lost."""
-        held = (cls.lease_token.in_(tokens), cls.status == "delivered")
+        held = (NOT_ENDED, cls.lease_token.in_(tokens), cls.status == "delivered")
         changed_rows(update(cls).where(*held).values(lease_until=db_now(LEASE_SECONDS)))
         rows = db.session.execute(select(cls.lease_token, cls.desired_status).where(*held))
         return {str(token): desired for token, desired in rows}
@@ -136,7 +146,7 @@ class Delivery(Row, Stateful, Model):
     @classmethod
     def progress(cls, token: str, partial: str) -> bool:
         """The work moved: keep the text so far; False when the lease was lost."""
-        held = (cls.lease_token == token, cls.status == "delivered")
+        held = (NOT_ENDED, cls.lease_token == token, cls.status == "delivered")
         return (
             changed_rows(update(cls).where(*held).values(progress_at=db_now(), partial=_clean(partial))) == 1
         )
@@ -262,7 +272,7 @@ class Delivery(Row, Stateful, Model):
     @classmethod
     def live_in(cls, thread_ids: Sequence[UUID]) -> list[Delivery]:
         """Answers being written in these threads."""
-        query = select(cls).where(cls.thread_id.in_(thread_ids), cls.status == "delivered")
+        query = select(cls).where(NOT_ENDED, cls.thread_id.in_(thread_ids), cls.status == "delivered")
         return list(db.session.scalars(query.order_by(cls.picked_up_at)))
 
     @classmethod
@@ -280,12 +290,12 @@ class Delivery(Row, Stateful, Model):
         )
         aging = (
             update(cls)
-            .where(waiting, cls.aging_since.is_(None), served.exists())
+            .where(NOT_ENDED, waiting, cls.aging_since.is_(None), served.exists())
             .values(aging_since=db_now())
         )
         resting = (
             update(cls)
-            .where(waiting, cls.aging_since.is_not(None), ~served.exists())
+            .where(NOT_ENDED, waiting, cls.aging_since.is_not(None), ~served.exists())
             .values(aging_since=None)
         )
         return changed_rows(aging) + changed_rows(resting)
@@ -308,7 +318,7 @@ class Delivery(Row, Stateful, Model):
 
     @classmethod
     def _found(cls, condition: Any, only: UUID | None) -> list[Delivery]:
-        query = select(cls).where(condition)
+        query = select(cls).where(NOT_ENDED, condition)
         if only is not None:
             query = query.where(cls.id == only).with_for_update(skip_locked=True)
         return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy import bindparam, select
 
 from models.agent import Agent
 from models.base import db, utcnow
@@ -98,30 +98,35 @@ def no_such_agent() -> Invalid:
 def _posted_before(
     thread: Thread, drafts: Sequence[Draft]
 ) -> dict[tuple[UUID | None, str | None, str | None], Message]:
-    people = {(draft.user_id, draft.client_id) for draft in drafts if draft.user_id}
-    agents = {(draft.agent_key, draft.client_id) for draft in drafts if draft.agent_key}
-    rows = list(db.session.scalars(_of_people(), {"keys": people})) if people else []
+    people = {draft.user_id for draft in drafts if draft.user_id}
+    agents = {draft.agent_key for draft in drafts if draft.agent_key}
+    said = {"client_ids": {draft.client_id for draft in drafts}}
+    rows = list(db.session.scalars(_of_people(), said | {"authors": people})) if people else []
     if agents:
-        rows += db.session.scalars(_of_agents(), {"keys": agents, "project_id": thread.project_id})
+        rows += db.session.scalars(_of_agents(), said | {"authors": agents, "project_id": thread.project_id})
     return {row.key: row for row in rows}
 
 
-# What every post asks is put together once: that would take longer than the asking.
+# What every post asks is put together once: that would take longer than the asking. Authors and ids are
+# asked for apart, which may find more than was meant: for pairs of them SQLite reads the whole table.
 
 
 @cache
 def _of_people() -> Any:
-    return Message.for_display().where(tuple_(Message.user_id, Message.client_id).in_(_many("keys")))
+    return Message.for_display().where(Message.user_id.in_(_many("authors")), _SAID)
 
 
 @cache
 def _of_agents() -> Any:
-    theirs = tuple_(Message.author_key, Message.client_id).in_(_many("keys"))
-    return Message.for_display().where(theirs, Message.project_id == bindparam("project_id"))
+    theirs = Message.author_key.in_(_many("authors"))
+    return Message.for_display().where(Message.project_id == bindparam("project_id"), theirs, _SAID)
 
 
 def _many(name: str) -> Any:
     return bindparam(name, expanding=True)
+
+
+_SAID = Message.client_id.in_(_many("client_ids"))
 
 
 def _quoted(thread: Thread, drafts: Sequence[Draft]) -> dict[UUID, Message]:

@@ -6,7 +6,7 @@ from sqlalchemy import bindparam, select
 
 from models.agent import Agent, AgentStatus
 from models.base import db
-from models.delivery import Delivery
+from models.delivery import NOT_ENDED, Delivery
 
 
 def say(project_id: UUID, agent_key: str, status: str, activity: str = "") -> None:
@@ -43,6 +43,7 @@ _LINE = (
 _ANSWERING = (
     select(Delivery.id)
     .where(
+        NOT_ENDED,
         Delivery.project_id == bindparam("project_id"),
         Delivery.target_agent_key == bindparam("key"),
         Delivery.status == "delivered",

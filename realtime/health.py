@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from models.agent import Agent
 from models.base import db, utcnow
-from models.delivery import Delivery
+from models.delivery import NOT_ENDED, Delivery
 from models.worker import Worker
 from realtime.registry import plain
 
@@ -37,6 +37,6 @@ def _waiting(queue: str) -> int:
         select(func.count())
         .select_from(Delivery)
         .join(Agent, (Agent.project_id == Delivery.project_id) & (Agent.key == Delivery.target_agent_key))
-        .where(Delivery.status == "queued", Agent.runtime == "builtin")
+        .where(NOT_ENDED, Delivery.status == "queued", Agent.runtime == "builtin")
     )
     return int(db.session.scalar(waiting) or 0)

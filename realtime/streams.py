@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from models import Agent, AgentStatus, Delivery, Stream, StreamChange, Thread, db
+from models.delivery import NOT_ENDED
 from models.policy import Principal
 from realtime import pump
 from realtime.rows import Rows, collapsed, snapshot
@@ -107,7 +108,7 @@ def live(name: str) -> list[dict[str, Any]]:
             (Agent.project_id == Delivery.project_id) & (Agent.key == Delivery.target_agent_key),
         )
         .outerjoin(AgentStatus, AgentStatus.agent_id == Agent.id)
-        .where(carried[kind], Delivery.status == "delivered")
+        .where(NOT_ENDED, carried[kind], Delivery.status == "delivered")
         .order_by(Delivery.picked_up_at, Delivery.id)
     )
     return [_writing(delivery, status) for delivery, status in db.session.execute(query)]

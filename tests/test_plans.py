@@ -1,0 +1,171 @@
+"""What happens at every message must cost the same in an old room as in a new one: no table is read whole.
+
+SQLite says how it will find the rows. Its planner knows no sizes here, so what it does in a small
+database it also does in a large one.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event, select, tuple_
+
+from agents.context import pack
+from models.base import reading
+from models.delivery import Delivery
+from models.message import Message
+from queues import deliveries
+from queues.sweeper import Sweeper
+from queues.watchdog import Watchdog
+from realtime import streams
+from realtime.pump import Pump
+from tests import factories
+
+pytestmark = pytest.mark.databases("sqlite")
+
+GROWING = (
+    "project_chat_messages",
+    "reactions",
+    "chat_delivery_queue",
+    "changes",
+    "thread_reads",
+    "audit_log",
+)
+
+
+class Plans:
+    """The statements of a block of code that read a growing table from its beginning."""
+
+    def __init__(self, db: SQLAlchemy) -> None:
+        self._db = db
+        self.whole: list[str] = []
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        said: list[tuple[str, Any]] = []
+
+        def note(connection: Any, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+            said.append((statement, parameters))
+
+        event.listen(self._db.engine, "before_cursor_execute", note)
+        try:
+            yield
+        finally:
+            event.remove(self._db.engine, "before_cursor_execute", note)
+        self._db.session.remove()
+        self.whole += [statement for statement, given in said if self._reads_whole(statement, given)]
+
+    def _reads_whole(self, statement: str, given: Any) -> bool:
+        if statement.lstrip()[:6].upper() not in ("SELECT", "UPDATE", "DELETE"):
+            return False
+        connection = self._db.engine.raw_connection()
+        try:
+            plan = connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", given).fetchall()
+        finally:
+            connection.close()
+        steps = [step for *_, step in plan]
+        return any(
+            step.startswith("SCAN") and step.split()[1] in GROWING and "INDEX" not in step for step in steps
+        )
+
+
+@pytest.fixture
+def plans(db: SQLAlchemy) -> Plans:
+    return Plans(db)
+
+
+@pytest.fixture
+def say(app: Flask, db: SQLAlchemy) -> Callable[..., Any]:
+    """Post as a page does; the first post makes the project, and warms what is asked only once."""
+    project = factories.project()
+    factories.agent(project, "bulma")
+    client = factories.signed_in(app, factories.member(project, "owner", "Mara"))
+    room = project.room
+    db.session.commit()
+
+    def post(content: str = "@bulma hello", **more: Any) -> Any:
+        body = {"content": content, "client_id": str(uuid.uuid4()), **more}
+        answer = client.post(f"/api/threads/{room.id}/messages", json=body)
+        assert answer.status_code in (200, 201), answer.get_data(as_text=True)
+        return answer.get_json()
+
+    post.client, post.project, post.room = client, project, room  # type: ignore[attr-defined]
+    post()
+    return post
+
+
+def test_posting(say: Any, plans: Plans) -> None:
+    first = say(client_id="once")
+
+    with plans.watched():
+        say(reply_to=first["id"])
+        say("@bulma hello", client_id="once")
+
+    assert plans.whole == []
+
+
+def test_opening_and_paging(say: Any, plans: Plans) -> None:
+    thread = f"/api/threads/{say.room.id}/messages"
+    with plans.watched():
+        assert say.client.get(f"/{say.project.key}/chat").status_code == 200
+        for place in ("", "?before=2", "?after=0", "?around=1"):
+            assert say.client.get(thread + place).status_code == 200
+        assert say.client.put(f"/api/threads/{say.room.id}/read", json={"seq": 1}).status_code == 200
+
+    assert plans.whole == []
+
+
+def test_following_a_stream(say: Any, plans: Plans) -> None:
+    name = f"project:{say.project.id}"
+    with plans.watched():
+        missed = streams.catch_up(name, since=0)
+
+    assert missed["items"]
+    assert plans.whole == []
+
+
+def test_pushing_what_was_posted(app: Flask, say: Any, plans: Plans) -> None:
+    name, sent = f"project:{say.project.id}", []
+    pump = Pump(app, lambda event, packet, stream: sent.append(packet), lambda: [name])
+    pump.turn()
+    say()
+    with plans.watched():
+        pump.turn()
+
+    assert sent[-1]["items"]
+    assert plans.whole == []
+
+
+def test_answering(say: Any, plans: Plans, db: SQLAlchemy) -> None:
+    with plans.watched():
+        [claimed, *_] = deliveries.claim(16)
+        db.session.commit()
+        with reading():
+            pack(claimed.id)
+            db.session.rollback()
+        deliveries.keep([claimed.token], {claimed.token: "so far"}, [])
+        deliveries.finish(claimed, "the answer", {})
+        db.session.commit()
+
+    assert db.session.get_one(Delivery, claimed.id).status == "processed"
+    assert plans.whole == []
+
+
+def test_looking_after_deliveries(say: Any, plans: Plans) -> None:
+    with plans.watched():
+        Watchdog(120).watch()
+        Sweeper().sweep()
+
+    assert plans.whole == []
+
+
+def test_a_table_read_whole_is_found(say: Any, plans: Plans, db: SQLAlchemy) -> None:
+    pairs = tuple_(Message.user_id, Message.client_id).in_([(uuid.uuid4(), "a"), (uuid.uuid4(), "b")])
+    with plans.watched():
+        db.session.scalars(select(Message).where(pairs)).all()
+
+    assert len(plans.whole) == 1
