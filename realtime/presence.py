@@ -27,6 +27,9 @@ class Presence:
         self._announced: dict[str, tuple[float, list[str]]] = {}
 
     def arrive(self, project_id: str, user_id: str) -> None:
+        if not self._here[project_id][user_id]:
+            # Between two ticks everybody may reload: the list is the same, but not what pages were told.
+            self._told.pop(project_id, None)
         self._here[project_id][user_id] += 1
 
     def leave(self, project_id: str, user_id: str) -> None:

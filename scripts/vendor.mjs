@@ -69,7 +69,9 @@ async function put(folder, name, file, contents) {
   await mkdir(dirname(join(folder, file)), { recursive: true })
   await writeFile(join(folder, file), contents)
   manifest[name] = `${file}?v=${hash}`
-  sizes[name] = gzipSync(contents, { level: 9 }).length / 1024
+  const packed = gzipSync(contents, { level: 9 })
+  if (/\.(js|css|svg)$/.test(file)) await writeFile(join(folder, `${file}.gz`), packed)
+  sizes[name] = packed.length / 1024
 }
 
 async function main() {

@@ -46,7 +46,23 @@ def test_a_page_that_reloads_within_a_tick_does_not_flicker() -> None:
     process.presence.arrive("p", "ada")
     process.after(1)
 
-    assert process.told == [["ada"]]
+    assert [] not in process.told
+
+
+def test_when_everybody_reloads_the_first_page_hears_of_the_last() -> None:
+    process = Process("a")
+    for name in ("ada", "bob"):
+        process.presence.arrive("p", name)
+    process.after(1)
+    for name in ("ada", "bob"):
+        process.presence.leave("p", name)
+
+    process.presence.arrive("p", "ada")
+    assert process.presence.online("p") == ["ada"]
+    process.presence.arrive("p", "bob")
+    process.after(1)
+
+    assert process.told == [["ada", "bob"], ["ada", "bob"]]
 
 
 def test_what_another_process_says_counts_until_it_falls_silent() -> None:

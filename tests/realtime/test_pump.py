@@ -17,6 +17,7 @@ from realtime import publication, rows, streams
 from realtime import pump as pump_module
 from realtime.pump import Pump
 from tests.realtime.world import Packet, Screen, World, statements
+from tests.support.processes import wait_until
 
 
 def stream_of(world: World) -> str:
@@ -388,6 +389,8 @@ def test_without_a_bell_the_pump_finds_it_by_itself(world: World, running: Calla
     pump = world.pump(lambda: [stream_of(world)])
     pump._emit = lambda event, payload, stream: payload["items"] and arrived.set()
     running(pump)
+    # What is said before its first look is told by an announcement, which has no items.
+    wait_until(lambda: stream_of(world) in pump._positions, 5, "the pump's first look")
     pump._deaf()
     pump._deaf = lambda: None
     say(world)
