@@ -39,4 +39,3 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
 def _directly(work: Any, *args: Any) -> Any:
     """Slow work in place; wsgi.py puts a pool of real threads here, so that the web loop never stalls."""
     return work(*args)
-
