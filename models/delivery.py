@@ -15,15 +15,16 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    case,
     false,
     select,
     text,
     update,
 )
-from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.agent import Agent, AgentStatus
-from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id
+from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id, touch
 from models.errors import Conflict
 from models.worker import HEALTHY_SECONDS, Worker
 
@@ -97,7 +98,7 @@ class Delivery(Row, Stateful, Model):
     def claim(cls, limit: int) -> list[Delivery]:
         """Up to `limit` waiting deliveries of built-in agents, oldest first, each with a fresh lease."""
         free = cls._claimable().limit(limit).with_for_update(skip_locked=True, of=cls)
-        return [delivery for delivery in db.session.scalars(free) if delivery.take()]
+        return cls.take_all(list(db.session.scalars(free)))
 
     @classmethod
     def waiting(cls, limit: int) -> list[UUID]:
@@ -115,25 +116,40 @@ class Delivery(Row, Stateful, Model):
                 Agent.runtime == "builtin",
                 Agent.archived_at.is_(None),
             )
-            .options(joinedload(cls.message, innerjoin=True))
             .order_by(cls.created_at)
         )
 
     def take(self) -> bool:
         """Take it for this worker; False when another worker already has."""
-        taken = self.try_advance(
-            "status",
-            "queued",
-            "delivered",
-            lease_token=str(new_id()),
-            lease_until=db_now(LEASE_SECONDS),
-            picked_up_at=db_now(),
-            progress_at=db_now(),
-            aging_since=None,
-            attempts=Delivery.attempts + 1,
-            partial="",
-        )
-        return taken and self._changed()
+        return bool(self.take_all([self]))
+
+    @classmethod
+    def take_all(cls, waiting: Sequence[Delivery]) -> list[Delivery]:
+        """Take these for this worker by one statement; where another one was first, it is left out."""
+        if not waiting:
+            return []
+        tokens = {delivery.id: str(new_id()) for delivery in waiting}
+        taken = db.session.scalars(
+            update(cls)
+            .where(cls.id.in_(tokens), cls.status == "queued")
+            .values(
+                status="delivered",
+                lease_token=case(tokens, value=cls.id),
+                lease_until=db_now(LEASE_SECONDS),
+                picked_up_at=db_now(),
+                progress_at=db_now(),
+                aging_since=None,
+                attempts=cls.attempts + 1,
+                partial="",
+            )
+            .returning(cls),
+            execution_options={"synchronize_session": False, "touched": True, "populate_existing": True},
+        ).all()
+        for delivery in taken:
+            touch(delivery)
+        _follow(taken)
+        # The statement gives them back in any order.
+        return sorted(taken, key=waiting.index)
 
     @classmethod
     def renew(cls, tokens: Sequence[str]) -> dict[str, str | None]:
@@ -252,8 +268,8 @@ class Delivery(Row, Stateful, Model):
         )
 
     def _changed(self) -> bool:
-        """Let the message show it, and the agent's own line on the roster follow."""
-        self.message.follow_deliveries()
+        """Let the message show it."""
+        _follow([self])
         return True
 
     @property
@@ -322,6 +338,12 @@ class Delivery(Row, Stateful, Model):
         if only is not None:
             query = query.where(cls.id == only).with_for_update(skip_locked=True)
         return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))
+
+
+def _follow(deliveries: Sequence[Delivery]) -> None:
+    from models.message import Message
+
+    Message.follow_deliveries({delivery.message_id for delivery in deliveries})
 
 
 def _clean(text: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    bindparam,
     select,
 )
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, remote, selectinload
@@ -159,15 +162,21 @@ class Message(Row, Model):
         )
         for message in db.session.scalars(query.order_by(cls.seq.desc()).limit(200)):
             if str(user.id) in (message.addressed or ()):
-                message.follow_deliveries()
+                cls.follow_deliveries([message.id])
 
-    def follow_deliveries(self) -> None:
-        """Set the status from what became of the deliveries; the message's partial shows their lines."""
-        db.session.refresh(self, ["status"], with_for_update=True)
-        states = set(db.session.scalars(select(Delivery.status).where(Delivery.message_id == self.id)))
-        self.status = self._status_of(states)
-        db.session.expire(self, ["deliveries"])
-        touch(self)
+    @classmethod
+    def follow_deliveries(cls, ids: Collection[UUID]) -> None:
+        """Set the status of each from what became of its deliveries, whose lines its partial shows."""
+        if not ids:
+            return
+        states: dict[UUID, set[str]] = {message_id: set() for message_id in ids}
+        messages = db.session.scalars(_locked(), {"ids": ids}).all()
+        for message_id, status in db.session.execute(_STATES, {"ids": ids}):
+            states[message_id].add(status)
+        for message in messages:
+            message.status = message._status_of(states[message.id])
+            db.session.expire(message, ["deliveries"])
+            touch(message)
 
     def _status_of(self, states: set[str]) -> str:
         if "failed" in states:
@@ -282,7 +291,7 @@ class Message(Row, Model):
             raise Conflict("this message cannot be delivered", row=self)
         [delivery] = Delivery.address(self, [agent_key])
         db.session.flush()
-        self.follow_deliveries()
+        self.follow_deliveries([self.id])
         return delivery
 
 
@@ -296,6 +305,25 @@ class Reaction(Row, Model):
     emoji: Mapped[str] = mapped_column(String(16))
 
     message: Mapped[Message] = relationship(back_populates="reactions")
+
+
+# Put together once: every step of every delivery asks them.
+_STATES = select(Delivery.message_id, Delivery.status).where(
+    Delivery.message_id.in_(bindparam("ids", expanding=True))
+)
+
+
+@cache
+def _locked() -> Any:
+    """In the order of their ids, so that two who wait for each other's rows cannot be."""
+    ids = Message.id.in_(bindparam("ids", expanding=True))
+    return (
+        select(Message)
+        .where(ids)
+        .order_by(Message.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
 
 
 def system_line(thread: Thread, text: str) -> Message:

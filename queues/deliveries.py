@@ -72,8 +72,9 @@ def claim_one(delivery_id: UUID) -> list[Claimed]:
 
 
 def _begun(taken: Sequence[Delivery]) -> list[Claimed]:
-    for project_id, key in sorted({(d.project_id, d.target_agent_key) for d in taken}):
-        roster.say(project_id, key, "thinking")
+    for project_id in sorted({delivery.project_id for delivery in taken}):
+        keys = {d.target_agent_key for d in taken if d.project_id == project_id}
+        roster.say(project_id, keys, "thinking")
     return [_claimed(delivery) for delivery in taken]
 
 
@@ -102,7 +103,7 @@ def keep(tokens: Sequence[str], texts: Mapping[str, str], doing: Sequence[Doing]
         Delivery.progress(token, texts[token])
     for now in sorted(doing, key=lambda now: (now.claimed.project_id, now.claimed.agent_key)):
         if now.claimed.token in held:
-            roster.say(now.claimed.project_id, now.claimed.agent_key, now.status, now.activity)
+            roster.say(now.claimed.project_id, [now.claimed.agent_key], now.status, now.activity)
     return held
 
 

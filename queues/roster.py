@@ -1,5 +1,6 @@
 """What each agent is doing, as its line on the roster says it."""
 
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import bindparam, select
@@ -9,23 +10,22 @@ from models.base import db
 from models.delivery import NOT_ENDED, Delivery
 
 
-def say(project_id: UUID, agent_key: str, status: str, activity: str = "") -> None:
-    """Set the line."""
-    state = _line(project_id, agent_key)
-    if state is not None:
+def say(project_id: UUID, agent_keys: Collection[str], status: str, activity: str = "") -> None:
+    """Set the lines of these agents."""
+    for state in _lines(project_id, agent_keys):
         state.say(status, activity)
 
 
 def rest(project_id: UUID, agent_key: str) -> None:
     """Idle, unless another answer of this agent is being written, here or by another worker."""
-    state = _line(project_id, agent_key)
-    if state is not None and not _answering(project_id, agent_key):
-        state.say("idle")
+    for state in _lines(project_id, [agent_key]):
+        if not _answering(project_id, agent_key):
+            state.say("idle")
 
 
-def _line(project_id: UUID, agent_key: str) -> AgentStatus | None:
-    """Its row, locked: of two turns that end at once, the second must see that the first has ended."""
-    return db.session.scalar(_LINE, {"project_id": project_id, "key": agent_key})
+def _lines(project_id: UUID, agent_keys: Collection[str]) -> Sequence[AgentStatus]:
+    """Their rows, locked: of two turns that end at once, the second must see that the first has ended."""
+    return db.session.scalars(_LINES, {"project_id": project_id, "keys": agent_keys}).all()
 
 
 def _answering(project_id: UUID, agent_key: str) -> bool:
@@ -33,10 +33,11 @@ def _answering(project_id: UUID, agent_key: str) -> bool:
 
 
 # Put together once: each answer asks them several times.
-_LINE = (
+_LINES = (
     select(AgentStatus)
     .join(Agent, Agent.id == AgentStatus.agent_id)
-    .where(Agent.project_id == bindparam("project_id"), Agent.key == bindparam("key"))
+    .where(Agent.project_id == bindparam("project_id"), Agent.key.in_(bindparam("keys", expanding=True)))
+    .order_by(AgentStatus.id)
     .with_for_update(of=AgentStatus)
     .execution_options(populate_existing=True)
 )

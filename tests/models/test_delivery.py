@@ -6,8 +6,8 @@ import pytest
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import update
 
-from models import Agent, Delivery, Message, Worker
-from models.base import changed_rows, db_now, utcnow
+from models import Agent, Delivery, Message, Worker, db
+from models.base import changed_rows, changes_of, db_now, utcnow
 from models.delivery import MAX_ATTEMPTS
 from models.errors import Conflict
 from tests.models.conftest import Room
@@ -53,6 +53,20 @@ def test_claiming_takes_the_oldest_first_and_no_more_than_asked(room: Room) -> N
 
     assert [d.id for d in Delivery.claim(2)] == [first.id, second.id]
     assert [d.id for d in Delivery.claim(2)] == [third.id]
+
+
+def test_those_taken_together_leave_out_what_another_worker_has(room: Room) -> None:
+    first, second, third = (addressed(room) for _ in range(3))
+    assert second.take()
+    lease = second.lease_token
+
+    taken = Delivery.take_all([third, second, first])
+
+    assert taken == [third, first]
+    assert len({first.lease_token, second.lease_token, third.lease_token}) == 3
+    assert second.lease_token == lease
+    assert [d.message.status for d in (first, second, third)] == ["delivered"] * 3
+    assert {change.row.id for change in changes_of(db.session())} >= {first.id, first.message_id, third.id}
 
 
 def test_an_external_agents_deliveries_are_not_claimed_by_our_worker(room: Room) -> None:
