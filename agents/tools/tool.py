@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -56,10 +57,20 @@ class Tool:
 
     def definition(self) -> dict[str, Any]:
         """The tool in the form the Messages API takes."""
-        schema = self.arguments.model_json_schema()
-        schema.pop("title", None)
-        schema.pop("description", None)
-        return {"name": self.name, "description": self.description, "input_schema": schema}
+        return {
+            "name": self.name,
+            "description": self.description,
+            "input_schema": _schema(self.arguments),
+        }
 
     def allowed_in(self, job: Job) -> bool:
         return job in self.jobs and self.effect in EFFECTS[job]
+
+
+@cache
+def _schema(arguments: type[Arguments]) -> dict[str, Any]:
+    """Made once: it takes longer than all else between a message and the call of the model."""
+    schema = arguments.model_json_schema()
+    schema.pop("title", None)
+    schema.pop("description", None)
+    return schema
