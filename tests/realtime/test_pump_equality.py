@@ -413,7 +413,7 @@ def forget_quoters(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def forget_the_message_of_a_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Delivery, "_changed", lambda self: True)
+    monkeypatch.setattr("models.delivery._follow", lambda deliveries: None)
 
 
 def forget_the_roster(monkeypatch: pytest.MonkeyPatch) -> None:
