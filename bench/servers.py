@@ -22,7 +22,6 @@ class Stage:
     def __init__(self, folder: Path, ends: ExitStack) -> None:
         self.folder, self._ends = folder, ends
         self._databases: dict[str, SqliteDatabases | PostgresqlDatabases] = {}
-        self._redis: RedisServer | None = None
         self._names = 0
 
     def database(self, kind: str) -> Database:
@@ -39,10 +38,10 @@ class Stage:
         return self._databases[kind].create()
 
     def redis(self) -> RedisServer:
-        if self._redis is None:
-            self._redis = RedisServer(self._new_folder("redis")).start()
-            self._ends.callback(self._redis.end)
-        return self._redis
+        """One of its own for each that asks, as an installation has."""
+        redis = RedisServer(self._new_folder("redis")).start()
+        self._ends.callback(redis.end)
+        return redis
 
     def live(self, database: Database, **variables: str) -> Live:
         """The product's own processes, none of which is started yet."""

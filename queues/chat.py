@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from queues import deliveries, requests
 from queues.answering import Answering, Why, show
 from queues.database import AWAY, DatabaseThread
 from queues.deliveries import Claimed
-from queues.doorbell import QUEUE, Bell
+from queues.doorbell import QUEUE, Bell, rq_queue
 from queues.heartbeat import Heartbeat
 from queues.listener import Listener
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 KEEP_SECONDS = 0.5
+PASS_ON_SECONDS = 0.2
 BREATH = 0.02  # seconds between two rounds at least, so that many nudges become one
 DRAIN_SECONDS = 20.0
 GIVE_UP_SECONDS = 3.0
@@ -46,12 +48,14 @@ class ChatWorker:
         self._aside: dict[UUID, float] = {}
         self._stops = 0
         self._look_at = 0.0
+        self._passing_on: asyncio.TimerHandle | None = None
         self._tick = time.monotonic()
         self._bus = app.extensions["bus"]
         self._bell: Bell = app.extensions["bell"]
         self._database = DatabaseThread(app)
         self._heartbeat = Heartbeat(app, QUEUE, self._slots, lambda: len(self._live), self._ticks)
-        self._listener = Listener(app.config["REDIS_URL"], QUEUE, self.ring)
+        mine = rq_queue(app.config["SECRET_KEY"])
+        self._listener = Listener(app.config["REDIS_URL"], mine, self.ring)
 
     async def serve(self) -> None:
         """Work until `stop`. Then nothing is left behind but rows that others can take."""
@@ -78,18 +82,26 @@ class ChatWorker:
     def stop(self) -> None:
         """Claim nothing more and let the turns end; a second time: end them now. From any thread."""
         self._stops += 1
-        self._nudge_from_anywhere()
+        self._from_anywhere(lambda: self._woken.set())
 
     def ring(self) -> None:
         """Work may wait, or a wish to stop. From any thread; another worker is rung when this one is full."""
-        self._look_at = 0.0
-        self._nudge_from_anywhere()
-        if len(self._live) >= self._slots:
-            self._bell.ring()
+        self._from_anywhere(self._rung)
 
-    def _nudge_from_anywhere(self) -> None:
+    def _rung(self) -> None:
+        self._look_at = 0.0
+        self._woken.set()
+        if len(self._live) >= self._slots and self._passing_on is None:
+            # After a while: alone, it would hear itself, again and again.
+            self._passing_on = self._loop.call_later(PASS_ON_SECONDS, self._pass_on)
+
+    def _pass_on(self) -> None:
+        self._passing_on = None
+        self._bell.ring()
+
+    def _from_anywhere(self, call: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and with it what there was to wake
-            self._loop.call_soon_threadsafe(self._woken.set)
+            self._loop.call_soon_threadsafe(call)
 
     def _ticks(self) -> bool:
         """Whether the loop, and the database thread it waits for, still move."""

@@ -35,6 +35,11 @@ def channel(secret_key: str) -> str:
     return f"teamroom:{digest(secret_key)[:16]}"
 
 
+def rq_queue(secret_key: str, queue: str = QUEUE) -> str:
+    """The RQ queue of one installation: the workers of another one must not take its rings."""
+    return f"{channel(secret_key)}:{queue}"
+
+
 class Bell(Protocol):
     """What is rung when work waits; it must not block and must not raise."""
 
@@ -44,7 +49,7 @@ class Bell(Protocol):
 class WorkerBell:
     """Puts one job that says *look* into an RQ queue, from a thread of its own."""
 
-    def __init__(self, redis_url: str, queue: str = QUEUE) -> None:
+    def __init__(self, redis_url: str, queue: str) -> None:
         self._url, self._queue = redis_url, queue
         self._rung = threading.Event()
         self._lock = threading.Lock()
@@ -106,9 +111,9 @@ def ring_once(client: Redis, queue: str) -> None:
 
 def install(app: Flask) -> None:
     """Let the commits of this application ring."""
-    url = app.config["REDIS_URL"]
-    app.extensions["bus"] = Bus(url, channel(app.config["SECRET_KEY"]))
-    app.extensions["bell"] = WorkerBell(url)
+    url, key = app.config["REDIS_URL"], app.config["SECRET_KEY"]
+    app.extensions["bus"] = Bus(url, channel(key))
+    app.extensions["bell"] = WorkerBell(url, rq_queue(key))
 
 
 def _announce(committed: Committed) -> None:

@@ -12,13 +12,16 @@ from rq.serializers import JSONSerializer
 from agents.wire import Say
 from models import Delivery, db
 from queues import chat, doorbell, listener
-from queues.doorbell import LOOK, QUEUE, WorkerBell, channel, ring_once
+from queues.doorbell import LOOK, WorkerBell, channel, ring_once, rq_queue
 from tests.queues.conftest import Published, Running
 from tests.queues.crew import Crew
+from tests.support.databases import SECRET_KEY
 from tests.support.processes import wait_until
 from tests.support.redis import RedisServer
 
 Start = Callable[..., Running]
+
+QUEUE = rq_queue(SECRET_KEY)
 
 
 class Counting:
@@ -44,7 +47,7 @@ class Timed(WorkerBell):
 @pytest.fixture
 def hello(start: Start, app: Flask, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Start a worker beside a Redis that the test may harm, which the test's own commits ring."""
-    monkeypatch.setitem(app.extensions, "bell", Timed(redis_server.url))
+    monkeypatch.setitem(app.extensions, "bell", Timed(redis_server.url, QUEUE))
 
     def hello(**settings: object) -> Running:
         return start(lambda body: Say("hello"), REDIS_URL=redis_server.url, **settings)
@@ -104,7 +107,7 @@ class TestRung:
             for _ in range(10):
                 jobs.enqueue_call(LOOK, result_ttl=0)
             jobs.enqueue_call("os.no_such_thing", failure_ttl=1)
-            client.rpush("rq:queue:chat", "a-job-that-does-not-exist")
+            client.rpush(f"rq:queue:{QUEUE}", "a-job-that-does-not-exist")
         running = hello()
         wait_until(lambda: not job_count(redis_server), what="an empty queue")
         asked = crew.ask()
@@ -112,6 +115,23 @@ class TestRung:
         assert crew.wait(asked, "processed").attempts == 1
         assert len(running.transport.requests) == 1
         assert len(crew.answers()) == 1
+
+
+@pytest.mark.databases("sqlite")
+def test_a_full_worker_passes_rings_on_together(
+    crew: Crew, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once and one by one, it would chase its own ring for as long as it is full."""
+    bell = Counting()
+    monkeypatch.setattr(doorbell, "WorkerBell", lambda url, queue: bell)
+    running = start(lambda body: Say("hello", first_delay=5), CHAT_SLOTS=1)
+    crew.wait(crew.ask(), "delivered")
+
+    for _ in range(50):
+        running.worker.ring()
+    wait_until(lambda: bell.rung, what="the ring passed on")
+
+    assert bell.rung == 1
 
 
 @pytest.mark.usefixtures("only_by_ring")
@@ -213,7 +233,7 @@ class TestBell:
         assert job_count(redis_server) == 1
 
     def test_a_ring_reaches_the_queue_from_its_own_thread(self, redis_server: RedisServer) -> None:
-        bell = WorkerBell(redis_server.url)
+        bell = WorkerBell(redis_server.url, QUEUE)
         for _ in range(100):
             bell.ring()
 
@@ -230,7 +250,7 @@ class TestBell:
             real(client, queue)
 
         monkeypatch.setattr(doorbell, "ring_once", noted)
-        bell = WorkerBell(redis_server.url)
+        bell = WorkerBell(redis_server.url, QUEUE)
         redis_server.pause()
         began = time.monotonic()
         while time.monotonic() - began < 1.8:
@@ -244,3 +264,4 @@ class TestBell:
 def test_two_installations_on_one_redis_do_not_hear_each_other() -> None:
     assert channel("the key of one installation") != channel("the key of another")
     assert "key" not in channel("the key of one installation")
+    assert rq_queue("the key of one installation") != rq_queue("the key of another")
