@@ -13,14 +13,19 @@ from models.user import Membership, User
 
 
 class Authors:
-    """Names and handles of a project's agents, and of the people who wrote some messages."""
+    """Names and handles of a project's agents, and of the people whose messages it has met."""
 
-    def __init__(self, project_id: UUID, messages: Sequence[Message]) -> None:
+    def __init__(self, project_id: UUID) -> None:
         agents = db.session.execute(_NAMES, {"project_id": project_id})
         self._agents = {key: name for key, name in agents}
-        writers = {message.user_id for message in messages if message.user_id}
-        people = db.session.execute(_WRITERS, {"ids": writers})
-        self._people = {id: (name, handle) for id, name, handle in people}
+        self._people: dict[UUID, tuple[str, str]] = {}
+
+    def meet(self, messages: Sequence[Message]) -> None:
+        """Learn who wrote these."""
+        new = {message.user_id for message in messages if message.user_id} - self._people.keys()
+        if new:
+            people = db.session.execute(_WRITERS, {"ids": new})
+            self._people |= {id: (name, handle) for id, name, handle in people}
 
     def of(self, message: Message) -> str:
         """For instance `Priya (@priya, person)`."""

@@ -1,10 +1,10 @@
 """The context pack: all that an agent is given to answer one delivery."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Integer, bindparam, select
 
 from agents.authors import Authors, roster
 from agents.loop import Turn
@@ -39,26 +39,54 @@ class Pack:
     budget: Budget
 
 
-def pack(delivery_id: UUID) -> Pack:
-    """All that the answer to this delivery is made from. Runs in a read transaction."""
-    message, thread, project, agent = db.session.execute(_ADDRESSED, {"id": delivery_id}).one()
-    turn = Turn(
-        system=_system(agent, project, thread),
-        messages=[{"role": "user", "content": _conversation(message)}],
-        model=agent.model,
-    )
-    return Pack(turn, _budget(agent))
+def packs(delivery_ids: Collection[UUID]) -> dict[UUID, Pack]:
+    """All that the answers to these deliveries are made from, by delivery. Runs in a read transaction."""
+    around: dict[UUID, _Around] = {}
+    made: dict[UUID, Pack] = {}
+    for delivery_id, message, thread, project, agent in db.session.execute(_ADDRESSED, {"ids": delivery_ids}):
+        if thread.id not in around:
+            around[thread.id] = _Around.of(project, thread, len(delivery_ids))
+        turn = Turn(
+            system=_system(agent, project, around[thread.id]),
+            messages=[{"role": "user", "content": _conversation(message, around[thread.id])}],
+            model=agent.model,
+        )
+        made[delivery_id] = Pack(turn, _budget(agent))
+    return made
 
 
 # Put together once: several answers begin at the same moment, and each has 100 ms of ours to begin in.
 _ADDRESSED = (
-    select(Message, Thread, Project, Agent)
-    .join(Delivery, Delivery.message_id == Message.id)
+    select(Delivery.id, Message, Thread, Project, Agent)
+    .join(Message, Delivery.message_id == Message.id)
     .join(Thread, Thread.id == Delivery.thread_id)
     .join(Project, Project.id == Delivery.project_id)
     .join(Agent, (Agent.project_id == Delivery.project_id) & (Agent.key == Delivery.target_agent_key))
-    .where(Delivery.id == bindparam("id"))
+    .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+    .order_by(Message.seq.desc())
 )
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What all answers in one thread are told alike."""
+
+    mission: str
+    roster: str
+    place: str
+    authors: Authors
+    recent: "_Recent"
+
+    @classmethod
+    def of(cls, project: Project, thread: Thread, together: int) -> "_Around":
+        mission = ProjectSetting.read(project.id, "mission")
+        return cls(
+            mission=str(mission) if mission else "No mission has been written down yet.",
+            roster=roster(project.id),
+            place=_place(thread),
+            authors=Authors(project.id),
+            recent=_Recent(thread.id, together),
+        )
 
 
 def _budget(agent: Agent) -> Budget:
@@ -70,9 +98,8 @@ def _budget(agent: Agent) -> Budget:
     )
 
 
-def _system(agent: Agent, project: Project, thread: Thread) -> str:
+def _system(agent: Agent, project: Project, around: _Around) -> str:
     """Who the agent is and how it works; without times, so that the provider can cache it."""
-    mission = ProjectSetting.read(agent.project_id, "mission")
     return prompt(
         "chat",
         name=agent.name,
@@ -80,9 +107,9 @@ def _system(agent: Agent, project: Project, thread: Thread) -> str:
         title=f"Your role: {agent.title}." if agent.title else "",
         persona=agent.persona,
         project=project.name,
-        mission=str(mission) if mission else "No mission has been written down yet.",
-        roster=roster(agent.project_id),
-        place=_place(thread),
+        mission=around.mission,
+        roster=around.roster,
+        place=around.place,
     )
 
 
@@ -92,10 +119,10 @@ def _place(thread: Thread) -> str:
     return DM.format(owner=db.session.get_one(User, thread.owner_user_id).name)
 
 
-def _conversation(message: Message) -> str:
+def _conversation(message: Message, around: _Around) -> str:
     """The thread as data, one quote a message under one code, and the addressed message last."""
-    before = _before(message)
-    authors = Authors(message.project_id, [*before, message])
+    before, authors = _before(message, around.recent), around.authors
+    authors.meet([*before, message])
     code = boundary()
     shown = [_quoted(said, authors, code, capped(said.content, ONE_RECENT, ONE_TAIL)) for said in before]
     parts = [BEFORE, *shown] if shown else [NOTHING_BEFORE]
@@ -110,14 +137,35 @@ def _quoted(message: Message, authors: Authors, code: str, text: str) -> str:
     )
 
 
-def _before(message: Message) -> list[Message]:
+def _before(message: Message, recent: "_Recent") -> list[Message]:
     """The last messages before this one that fit, and the one it answers, in order."""
-    newest = db.session.scalars(_NEWEST, {"thread_id": message.thread_id, "seq": message.seq}).all()
-    kept = _fitting(newest)
+    kept = _fitting(recent.before(message.seq))
     if message.reply_to is not None and message.reply_to not in {said.id for said in kept}:
         answered = _SAID.where(Message.id == message.reply_to)
         kept.extend(db.session.scalars(answered, {"thread_id": message.thread_id, "seq": message.seq}))
     return sorted(kept, key=lambda said: said.seq)
+
+
+class _Recent:
+    """What was said in a thread: read once for messages that follow each other closely, newest first."""
+
+    def __init__(self, thread_id: UUID, together: int) -> None:
+        self._thread_id, self._limit = thread_id, RECENT + together
+        self._said: list[Message] = []
+        self._below = 0
+        """The message before which `_said` was read."""
+
+    def before(self, seq: int) -> list[Message]:
+        """Up to RECENT messages before this one, newest first."""
+        if not self._reaches(seq):
+            bounds = {"thread_id": self._thread_id, "seq": seq, "limit": self._limit}
+            self._said, self._below = list(db.session.scalars(_NEWEST, bounds)), seq
+        return [said for said in self._said if said.seq < seq][:RECENT]
+
+    def _reaches(self, seq: int) -> bool:
+        """Whether enough was read already, or all that there is."""
+        enough = len(self._said) >= RECENT and self._said[-RECENT].seq < seq
+        return seq <= self._below and (enough or len(self._said) < self._limit)
 
 
 _SAID = select(Message).where(
@@ -125,7 +173,7 @@ _SAID = select(Message).where(
     Message.seq < bindparam("seq"),
     Message.deleted_at.is_(None),
 )
-_NEWEST = _SAID.order_by(Message.seq.desc()).limit(RECENT)
+_NEWEST = _SAID.order_by(Message.seq.desc()).limit(bindparam("limit", type_=Integer))
 
 
 def _fitting(newest: Sequence[Message]) -> list[Message]:

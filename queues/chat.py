@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import UUID
 
 from flask import Flask
 
 from agents import loop as agent_loop
+from agents.context import Pack
 from agents.loop import Outcome
 from agents.provider import Provider, ProviderSettings, provider_from
 from agents.tools import registry
@@ -151,8 +152,7 @@ class ChatWorker:
         self._look_at = time.monotonic() + LOOK_SECONDS
         free = self._slots - len(self._live)
         if free > 0:
-            for claimed in await self._claim(free):
-                self._begin(claimed)
+            self._begin(await self._claim(free))
             await asyncio.sleep(0)  # the turns that begin ask the database before anything else does
         await requests.work_off(self._database)
 
@@ -186,16 +186,28 @@ class ChatWorker:
 
     # One turn.
 
-    def _begin(self, claimed: Claimed) -> None:
+    def _begin(self, taken: Sequence[Claimed]) -> None:
+        if not taken:
+            return
         crashpoint("claim.after_commit")
-        one = Answering(claimed, self._bus.publish, self._woken.set)
-        self._live[claimed.token] = one
-        one.show()
-        one.task = asyncio.create_task(self._answer(one))
+        packs = asyncio.create_task(self._prepare(taken))
+        for claimed in taken:
+            one = Answering(claimed, self._bus.publish, self._woken.set)
+            self._live[claimed.token] = one
+            one.show()
+            one.task = asyncio.create_task(self._answer(one, packs))
 
-    async def _answer(self, one: Answering) -> None:
+    async def _prepare(self, taken: Sequence[Claimed]) -> dict[UUID, Pack]:
+        """What those are answered from that begin together; a missing one is prepared alone."""
         try:
-            outcome = await self._outcome(one)
+            return await self._database.read(deliveries.prepare, taken)
+        except Exception:  # one of them is broken, or the database is away: each finds out for itself
+            log.exception("answers could not be prepared together")
+            return {}
+
+    async def _answer(self, one: Answering, packs: "asyncio.Task[dict[UUID, Pack]]") -> None:
+        try:
+            outcome = await self._outcome(one, packs)
             one.end()
             if await self._record(one, outcome):
                 crashpoint("finish.after_commit")
@@ -208,10 +220,13 @@ class ChatWorker:
             self._look_at = 0.0
             self._woken.set()
 
-    async def _outcome(self, one: Answering) -> Outcome:
+    async def _outcome(self, one: Answering, packs: "asyncio.Task[dict[UUID, Pack]]") -> Outcome:
         claimed = one.claimed
         try:
-            given = await self._database.certainly(self._database.read, deliveries.prepare, claimed)
+            made = await asyncio.shield(packs)
+            if claimed.id not in made:
+                made = await self._database.certainly(self._database.read, deliveries.prepare, [claimed])
+            given = made[claimed.id]
         except asyncio.CancelledError:
             task = asyncio.current_task()
             assert task is not None

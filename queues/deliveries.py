@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from agents.context import Pack, pack
+from agents.context import Pack, packs
 from models.base import db
 from models.crashpoint import crashpoint
 from models.delivery import Delivery
@@ -92,8 +92,9 @@ def _claimed(delivery: Delivery) -> Claimed:
     )
 
 
-def prepare(claimed: Claimed) -> Pack:
-    return pack(claimed.id)
+def prepare(claimed: Sequence[Claimed]) -> dict[UUID, Pack]:
+    """What each of these is answered from."""
+    return packs([one.id for one in claimed])
 
 
 def keep(tokens: Sequence[str], texts: Mapping[str, str], doing: Sequence[Doing]) -> dict[str, str | None]:

@@ -14,7 +14,6 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event, select, tuple_
 
-from agents.context import pack
 from models.base import reading
 from models.delivery import Delivery
 from models.message import Message
@@ -142,10 +141,10 @@ def test_pushing_what_was_posted(app: Flask, say: Any, plans: Plans) -> None:
 
 def test_answering(say: Any, plans: Plans, db: SQLAlchemy) -> None:
     with plans.watched():
-        [claimed, *_] = deliveries.claim(16)
+        claimed, *others = deliveries.claim(16)
         db.session.commit()
         with reading():
-            pack(claimed.id)
+            deliveries.prepare([claimed, *others])
             db.session.rollback()
         deliveries.keep([claimed.token], {claimed.token: "so far"}, [])
         deliveries.finish(claimed, "the answer", {})

@@ -15,7 +15,8 @@ def messages_told(messages: Sequence[Message], about: str = "") -> str:
     """The messages in the given order; a long one is shown around the words it is about."""
     if not messages:
         return ""
-    authors = Authors(messages[0].project_id, messages)
+    authors = Authors(messages[0].project_id)
+    authors.meet(messages)
     return "\n".join(
         json.dumps(
             {

@@ -2,7 +2,7 @@
 
 import re
 
-from agents.context import RECENT, pack
+from agents.context import RECENT, Pack, packs
 from agents.demo import OWN_KEY, addressed
 from models.project import ProjectSetting
 from models.user import User
@@ -11,8 +11,12 @@ from tests.agents.team import Team, delivery_of
 HEAD = re.compile(r"^\[data (\w+) #(\d+) · [-\d]+ [:\d]+ UTC · (.*)\]$", re.MULTILINE)
 
 
+def pack_for(message) -> Pack:
+    return packs([delivery_of(message)])[delivery_of(message)]
+
+
 def turn_for(message):
-    return pack(delivery_of(message)).turn
+    return pack_for(message).turn
 
 
 def conversation(message):
@@ -157,7 +161,27 @@ def test_model_and_budget_are_the_agents(team):
     team.ops.budgets = {"turns": 3, "seconds": 60}
     message = team.say("hello")
 
-    budget = pack(delivery_of(message)).budget
+    budget = pack_for(message).budget
 
     assert turn_for(message).model == "claude-opus-5-5"
     assert (budget.turns, budget.seconds, budget.output_tokens) == (3, 60, 16_000)
+
+
+def test_answers_that_begin_together_are_told_what_each_would_be_told_alone(team):
+    """Close to each other, far apart and in two threads: one reading must not serve another's place."""
+    dm = team.dm(team.priya)
+    told = [team.say("the first of all")]
+    for gap in (0, 1, RECENT - 1, RECENT, 3 * RECENT):
+        for number in range(gap):
+            team.say(f"between {gap} {number}")
+        told += [team.say(f"@qa after {gap}"), team.say(f"in private after {gap}", thread=dm)]
+    ids = [delivery_of(message) for message in told]
+
+    together = packs(ids)
+
+    def read(made, id):
+        turn = made[id].turn
+        return turn.system, quoted(turn.messages[0]["content"]), addressed(turn.messages[0]["content"])
+
+    assert [read(together, id) for id in ids] == [read(packs([id]), id) for id in ids]
+    assert len(together) == len(told) == 11

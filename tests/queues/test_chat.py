@@ -1,13 +1,17 @@
 """The chat worker: what waits is answered, and each way to end is written once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from agents.context import Pack
 from agents.demo import OWN_KEY, addressed
 from agents.wire import Call, Fail, Fault, Say
 from models import Delivery, db
+from queues import deliveries
+from queues.deliveries import Claimed
 from tests.queues.conftest import Running
 from tests.queues.crew import Crew
 from tests.support.processes import wait_until
@@ -226,6 +230,24 @@ def test_a_burst_over_the_slots_all_ends_and_never_more_run_at_once(crew: Crew, 
     assert len(crew.answers()) == 40
     assert 1 < most <= 16
     assert len(running.transport.requests) == 40
+
+
+def test_an_answer_that_cannot_be_prepared_holds_up_no_other(
+    crew: Crew, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [crew.ask(f"@trunks {number}") for number in range(3)]
+    real = deliveries.prepare
+
+    def prepare(claimed: Sequence[Claimed]) -> dict[UUID, Pack]:
+        if asked[1] in {one.id for one in claimed}:
+            raise ValueError("this one is broken")
+        return real(claimed)
+
+    monkeypatch.setattr(deliveries, "prepare", prepare)
+    start(lambda body: Say("hello"))
+    crew.wait_all()
+
+    assert [crew.delivery(one).status for one in asked] == ["processed", "failed", "processed"]
 
 
 def test_two_workers_answer_each_delivery_once(crew: Crew, start: Start) -> None:
