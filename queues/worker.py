@@ -11,7 +11,10 @@ from flask import Flask
 from agents.provider import ProviderSettings
 from queues.chat import ChatWorker
 from queues.doorbell import QUEUE
-from webapp import create_app
+from webapp import create_app, memory
+
+SWITCH_SECONDS = 0.0005
+"""How long the loop waits for a thread that computes; Python's own 5 ms would be a tenth of our answer."""
 
 
 def settings_of(app: Flask) -> ProviderSettings:
@@ -37,6 +40,8 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"usage: python -m queues.worker {QUEUE}")
     app = create_app()
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call of a model says nothing
+    memory.settle()
+    sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.run(serve(app))
     logging.shutdown()
     # Nothing is left to do; a thread that waits for a hung database or Redis must not hold the end.
