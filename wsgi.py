@@ -14,7 +14,6 @@ import eventlet
 eventlet.monkey_patch()
 
 import errno
-import gc
 import logging
 import resource
 import signal
@@ -28,11 +27,14 @@ import eventlet.wsgi
 from eventlet import tpool
 from eventlet.greenio import GreenSocket
 from eventlet.hubs import trampoline
+from eventlet.semaphore import Semaphore
 from flask import Flask
+from sqlalchemy import Engine
 from werkzeug.wsgi import ClosingIterator
 
 from realtime.fanout import Protocol
 from realtime.server import Server, attach
+from webapp import memory
 
 log = logging.getLogger("wsgi")
 
@@ -83,9 +85,23 @@ class Listening(GreenSocket):
                 eventlet.sleep(0.1)
 
 
+_slow_work = Semaphore(THREADS)
+
+
 def in_thread(work: Callable[..., Any], *args: Any) -> Any:
     """Slow work (hashing, markdown) in a real thread, so that the loop goes on meanwhile."""
-    return tpool.execute(work, *args)
+    with _slow_work:
+        return tpool.execute(work, *args)
+
+
+def commit_in_thread(engine: Engine) -> None:
+    """SQLite waits for the disk inside COMMIT; in a thread, which slow work leaves free, the loop goes on.
+
+    Everything is written by then, so all that others may find is the lock, for which they wait green.
+    """
+    if engine.dialect.name == "sqlite":
+        commit = engine.dialect.do_commit
+        engine.dialect.do_commit = lambda connection: tpool.execute(commit, connection)
 
 
 def listen(host: str, port: int) -> Listening:
@@ -102,12 +118,14 @@ def serve(app: Flask) -> None:
     """Answer until SIGTERM or SIGINT; then finish what was begun."""
     asked_to_stop, ask_to_stop = _stop_signals()
     _allow_many_sockets()
-    tpool.set_num_threads(THREADS)
+    tpool.set_num_threads(THREADS + 1)
+    with app.app_context():
+        commit_in_thread(app.extensions["sqlalchemy"].engine)
     server: Server = app.extensions["realtime"]
     in_flight = InFlight(app)
     listening = listen(app.config["HOST"], app.config["PORT"])
     server.start()
-    _settle_memory()
+    memory.settle()
     serving = eventlet.spawn(
         eventlet.wsgi.server,
         listening,
@@ -141,13 +159,6 @@ def _stop_signals() -> tuple[int, int]:
 def _allow_many_sockets() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _settle_memory() -> None:
-    """What is loaded by now stays: collecting it again and again would be the slowest broadcasts."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _stop(server: Server, serving: Any, in_flight: InFlight) -> None:
