@@ -6,9 +6,6 @@ import warnings
 
 warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
 os.environ["EVENTLET_NO_GREENDNS"] = "yes"
-# psycopg's own waiting, in C, would block every other request; this one goes through Python.
-os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
-
 import eventlet
 
 eventlet.monkey_patch()
@@ -20,15 +17,18 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import eventlet.wsgi
+import psycopg.waiting
 from eventlet import tpool
+from eventlet.green.select import select as green_select
 from eventlet.greenio import GreenSocket
 from eventlet.hubs import trampoline
 from eventlet.semaphore import Semaphore
 from flask import Flask
+from psycopg.waiting import Ready, Wait
 from sqlalchemy import Engine
 from werkzeug.wsgi import ClosingIterator
 
@@ -94,14 +94,40 @@ def in_thread(work: Callable[..., Any], *args: Any) -> Any:
         return tpool.execute(work, *args)
 
 
-def commit_in_thread(engine: Engine) -> None:
-    """SQLite waits for the disk inside COMMIT; in a thread, which slow work leaves free, the loop goes on.
+def let_loop_go_on(engine: Engine) -> None:
+    """While the database works or waits for its disk, this process does something else.
 
-    Everything is written by then, so all that others may find is the lock, for which they wait green.
+    SQLite waits inside COMMIT, so that runs in a thread, which slow work leaves free; everything is
+    written by then, and all that others may find is the lock, for which they wait green.
     """
     if engine.dialect.name == "sqlite":
         commit = engine.dialect.do_commit
         engine.dialect.do_commit = lambda connection: tpool.execute(commit, connection)
+    else:
+        psycopg.waiting.wait = wait_green
+
+
+def wait_green(
+    steps: Generator[Wait, Ready, Any], fileno: int, interval: float = 0.0, timeout: float | None = None
+) -> Any:
+    """psycopg's waiting, by eventlet's hub: its own one in C would hold up every other request.
+
+    Its `wait_select` would do, but asks the hub three things, twice a query, where one is enough.
+    """
+    try:
+        wants = next(steps)
+        if wants & Wait.W:
+            wants = steps.send(Ready.W)  # nearly always the socket takes it all, and else says so
+        while True:
+            if wants == Wait.RW:
+                readable, writable, _ = green_select([fileno], [fileno], [], timeout)
+                ready = Ready((Ready.R if readable else 0) | (Ready.W if writable else 0))
+            else:
+                trampoline(fileno, read=wants == Wait.R, write=wants == Wait.W, timeout=timeout)
+                ready = Ready(wants)
+            wants = steps.send(ready)
+    except StopIteration as ended:
+        return ended.value
 
 
 def listen(host: str, port: int) -> Listening:
@@ -120,7 +146,7 @@ def serve(app: Flask) -> None:
     _allow_many_sockets()
     tpool.set_num_threads(THREADS + 1)
     with app.app_context():
-        commit_in_thread(app.extensions["sqlalchemy"].engine)
+        let_loop_go_on(app.extensions["sqlalchemy"].engine)
     server: Server = app.extensions["realtime"]
     in_flight = InFlight(app)
     listening = listen(app.config["HOST"], app.config["PORT"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select, update
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.orm.attributes import set_committed_value
@@ -41,13 +43,7 @@ class Thread(Row, Model):
 
     def next_seq(self, count: int = 1) -> int:
         """Take `count` numbers, return the last; the row is held until the commit: order is commit order."""
-        taken = db.session.scalar(
-            update(Thread)
-            .where(Thread.id == self.id)
-            .values(last_seq=Thread.last_seq + count)
-            .returning(Thread.last_seq)
-            .execution_options(synchronize_session=False, touched=True)
-        )
+        taken = db.session.scalar(_next_seq(), {"thread_id": self.id, "count": count})
         set_committed_value(self, "last_seq", taken)
         return int(taken or 0)
 
@@ -130,3 +126,15 @@ class ThreadRead(Row, Model):
         except IntegrityError:
             return db.session.scalars(mine).one()
         return mark
+
+
+@cache
+def _next_seq() -> Any:
+    """Put together once: every post asks it."""
+    return (
+        update(Thread)
+        .where(Thread.id == bindparam("thread_id"))
+        .values(last_seq=Thread.last_seq + bindparam("count"))
+        .returning(Thread.last_seq)
+        .execution_options(synchronize_session=False, touched=True)
+    )

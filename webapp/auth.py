@@ -253,7 +253,8 @@ def _authenticate(apart: bool) -> None:
     if apart and "principal" not in g:
         with reading():
             g.principal = _find(together=True)
-            db.session.commit()
+            if db.session.registry.has():  # else nothing was asked here, but by another request
+                db.session.commit()
     if principal().kind == "nobody":
         raise SignInNeeded
 

@@ -16,6 +16,8 @@ from models.errors import Busy, DomainError
 
 BATCH = 64
 """How many one transaction carries: enough to share its cost, few enough to keep the loop free."""
+MANY, GATHERING = 5, 0.008
+"""After a batch of so many the next leader waits so many seconds for more: a transaction costs more."""
 PATIENCE = 10.0
 """Seconds that a request waits for its turn and its answer."""
 
@@ -50,6 +52,7 @@ class Gate(Generic[Asked, Told]):
         self._lock = threading.Lock()
         self._waiting: deque[_Waiter[Asked, Told]] = deque()
         self._led = False
+        self._last = 0
 
     def enter(self, asked: Asked) -> Told:
         """The answer, once the work is done; Busy when that took too long, whatever becomes of it."""
@@ -97,8 +100,9 @@ class Gate(Generic[Asked, Told]):
         batch: list[_Waiter[Asked, Told]] = []
         try:
             # Requests that are ready now join this batch, instead of each paying for a transaction.
-            time.sleep(0)
+            time.sleep(GATHERING if self._last >= MANY else 0)
             batch = self._take()
+            self._last = len(batch)
             self._answer(batch)
         finally:
             self._hand_over(batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -76,12 +76,13 @@ class _Rights:
         self._alive: set[UUID] = set()
         self._roles: dict[tuple[UUID, UUID], str] = {}
         if sessions:
-            self._read(_sessions(sessions, projects))
+            at = UserSession.living_at(utcnow())
+            self._read(_SESSIONS, {"ids": sessions, "projects": projects, **at})
         if tokens:
-            self._read(_tokens(tokens))
+            self._read(_TOKENS, {"ids": tokens, "now": utcnow()})
 
-    def _read(self, query: Any) -> None:
-        for key, project_id, role in db.session.execute(query):
+    def _read(self, query: Any, asked: dict[str, Any]) -> None:
+        for key, project_id, role in db.session.execute(query, asked):
             self._alive.add(key)
             if role is not None:
                 self._roles[key, project_id] = role
@@ -111,28 +112,33 @@ _THREADS = (
 )
 
 
-def _sessions(ids: Collection[UUID | None], project_ids: set[UUID]) -> Any:
-    here = (Membership.user_id == UserSession.user_id) & Membership.project_id.in_(project_ids)
-    return (
-        select(UserSession.id, Membership.project_id, Membership.role)
-        .join(User, User.id == UserSession.user_id)
-        .outerjoin(Membership, here)
-        .where(UserSession.id.in_(ids), *UserSession.living(utcnow()), User.deactivated_at.is_(None))
+_HERE = (Membership.user_id == UserSession.user_id) & Membership.project_id.in_(
+    bindparam("projects", expanding=True)
+)
+_SESSIONS = (
+    select(UserSession.id, Membership.project_id, Membership.role)
+    .join(User, User.id == UserSession.user_id)
+    .outerjoin(Membership, _HERE)
+    .where(
+        UserSession.id.in_(bindparam("ids", expanding=True)),
+        *UserSession.living(utcnow()),
+        User.deactivated_at.is_(None),
     )
-
-
-def _tokens(ids: Collection[UUID | None]) -> Any:
-    """A person's token has his role while the account lives; an agent's posts while the agent is there."""
-    owner = (Membership.user_id == User.id) & (Membership.project_id == ApiToken.project_id)
-    agent = (Agent.project_id == ApiToken.project_id) & (Agent.key == ApiToken.agent_key)
-    role = case((Agent.id.is_not(None), "member"), else_=Membership.role)
-    return (
-        select(ApiToken.id, ApiToken.project_id, role)
-        .outerjoin(User, (User.id == ApiToken.user_id) & User.deactivated_at.is_(None))
-        .outerjoin(Membership, owner)
-        .outerjoin(Agent, agent & Agent.archived_at.is_(None))
-        .where(ApiToken.id.in_(ids), ApiToken.revoked_at.is_(None), ApiToken.expires_at > utcnow())
+)
+# A person's token has his role while the account lives; an agent's posts while the agent is there.
+_OWNER = (Membership.user_id == User.id) & (Membership.project_id == ApiToken.project_id)
+_AGENT = (Agent.project_id == ApiToken.project_id) & (Agent.key == ApiToken.agent_key)
+_TOKENS = (
+    select(ApiToken.id, ApiToken.project_id, case((Agent.id.is_not(None), "member"), else_=Membership.role))
+    .outerjoin(User, (User.id == ApiToken.user_id) & User.deactivated_at.is_(None))
+    .outerjoin(Membership, _OWNER)
+    .outerjoin(Agent, _AGENT & Agent.archived_at.is_(None))
+    .where(
+        ApiToken.id.in_(bindparam("ids", expanding=True)),
+        ApiToken.revoked_at.is_(None),
+        ApiToken.expires_at > bindparam("now"),
     )
+)
 
 
 def install(app: Flask) -> None:

@@ -100,6 +100,10 @@ class ApiBlueprint(Blueprint):
 
     ARGUMENTS_PARSER = _Parser()
 
+    def arguments(self, schema: Any, **options: Any) -> Any:
+        """As there; a schema is made once, which by its class would be made anew for every request."""
+        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+
 
 def install(app: Flask) -> None:
     app.json = StrictJSON(app)

@@ -20,7 +20,7 @@ from models.policy import Principal
 from tests import factories
 from tests.webapp.rooms.conftest import House
 from webapp import gate
-from webapp.batching import Gate
+from webapp.batching import GATHERING, MANY, Gate
 from webapp.gate import Outcome, Post
 
 
@@ -215,6 +215,23 @@ class TestTurns:
 
         assert batches == [1, 4, 4, 2]
         assert [answer.id for answer in answers] == [one.draft.id for one in rest]
+
+    def test_one_alone_does_not_wait_and_many_let_the_next_ones_join(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        waited: list[float] = []
+        gate: Gate[int, int] = Gate(lambda asked: asked)
+
+        def gather(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) == 2:
+                for number in range(MANY):
+                    gate._join(number)
+
+        monkeypatch.setattr("webapp.batching.time.sleep", gather)
+
+        assert [gate.enter(number) for number in range(3)] == [0, 1, 2]
+        assert waited == [0, 0, GATHERING]
 
     def test_who_waits_too_long_is_told_so_and_the_gate_goes_on(
         self, house: House, post: Callable[..., Post]
