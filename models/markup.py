@@ -159,9 +159,12 @@ class _Colours:
 
     def _read(self, code: str, language: str) -> list[tuple[Any, str]] | None:
         tokens: list[tuple[Any, str]] = []
+        lexer = get_lexer_by_name(
+            language, stripnl=False
+        )  # makes it, the first time, in tens of milliseconds
         # Of this thread alone, so that a busy machine colours no less.
         until = time.thread_time() + self._seconds
-        for token in get_lexer_by_name(language, stripnl=False).get_tokens(code):
+        for token in lexer.get_tokens(code):
             tokens.append(token)
             if len(tokens) > self._tokens or time.thread_time() > until:
                 self._tokens = 0

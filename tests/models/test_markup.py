@@ -3,9 +3,11 @@
 import re
 import time
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
+from models import markup
 from models.markup import _LANGUAGES, render
 from models.message import LONGEST
 
@@ -214,6 +216,22 @@ LINK = 'href="https://a.example" rel="noopener noreferrer nofollow"'
 )
 def test_what_markdown_means(text: str, expected: str) -> None:
     assert render(text).html.strip() == f"<p>{expected}</p>"
+
+
+def test_the_first_code_of_a_language_is_coloured_though_its_lexer_must_be_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = markup.get_lexer_by_name
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        until = time.thread_time() + 2 * markup._MOST_SECONDS
+        while time.thread_time() < until:
+            pass
+        return real(*args, **options)
+
+    monkeypatch.setattr(markup, "get_lexer_by_name", slowly)
+
+    assert '<span class="k">' in render("```python\ndef f(): pass\n```").html
 
 
 def test_code_is_coloured_in_known_languages_only() -> None:
