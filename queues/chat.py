@@ -151,10 +151,13 @@ class ChatWorker:
     async def _look(self) -> None:
         self._look_at = time.monotonic() + LOOK_SECONDS
         free = self._slots - len(self._live)
-        if free > 0:
-            self._begin(await self._claim(free))
-            await asyncio.sleep(0)  # the turns that begin ask the database before anything else does
-        await requests.work_off(self._database)
+        taken = await self._claim(free) if free > 0 else []
+        if taken:
+            # What else waits can wait until these answers have begun.
+            self._look_at = time.monotonic() + KEEP_SECONDS
+            self._begin(taken)
+        else:
+            await requests.work_off(self._database)
 
     async def _claim(self, free: int) -> list[Claimed]:
         now = time.monotonic()
@@ -187,8 +190,6 @@ class ChatWorker:
     # One turn.
 
     def _begin(self, taken: Sequence[Claimed]) -> None:
-        if not taken:
-            return
         crashpoint("claim.after_commit")
         packs = asyncio.create_task(self._prepare(taken))
         for claimed in taken:
