@@ -111,7 +111,7 @@ def test_a_process_that_hangs_does_not_look_healthy(beating: Callable[..., Heart
 def test_a_worker_whose_loop_hangs_does_not_look_healthy(
     start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat, "HANGS_AFTER", 0.8)
+    monkeypatch.setattr(chat, "HANGS_AFTER", 2.0)
     running = start([])
     wait_until(rows, what="a beat")
     assert moves()
