@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import create_engine, insert, update
 
 from bench import tools
 from bench.measure import Effort, Figures, Outcome, Row, at_least, at_most, interleaved
@@ -87,7 +87,21 @@ def _filled(database: Database, size: int) -> Room:
         while batch := [row for row, _ in zip(rows, range(BATCH), strict=False)]:
             connection.execute(insert(Message), batch)
         connection.execute(update(Thread).where(Thread.id == room.thread_id).values(last_seq=size))
+    _settle(database)
     return room
+
+
+def _settle(database: Database) -> None:
+    """What a database does by itself after such a load, here before the clock runs and not beside it."""
+    commands = {
+        "postgresql": ("VACUUM (ANALYZE)", "CHECKPOINT"),
+        "sqlite": ("PRAGMA wal_checkpoint(TRUNCATE)",),
+    }
+    engine = create_engine(database.owner_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for command in commands[database.kind]:
+            connection.exec_driver_sql(command)
+    engine.dispose()
 
 
 def _messages(room: Room, size: int) -> Iterator[dict[str, Any]]:

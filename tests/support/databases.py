@@ -110,6 +110,7 @@ class PostgresqlDatabases:
         self._admin = psycopg.connect(self._dsn("postgres", "postgres"), autocommit=True)
         for role in (OWNER, APPLICATION):
             self._admin.execute(f"CREATE ROLE {role} LOGIN")
+        self._admin.execute(f"GRANT pg_checkpoint TO {OWNER}")
         self._admin.execute(f"CREATE DATABASE template OWNER {OWNER}")
         migrate(self._named("template"))
         self._clean: list[str] = []
