@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, String, select, update
+from sqlalchemy import JSON, Index, String, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Model, Row, changed_rows, db, utcnow
@@ -28,6 +28,7 @@ class AuditHead(Model):
 
 class AuditEntry(Row, Model):
     __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_actor", "actor", "created_at"),)
 
     seq: Mapped[int] = mapped_column(unique=True)
     project_id: Mapped[UUID | None] = mapped_column(index=True)
@@ -53,6 +54,11 @@ class AuditEntry(Row, Model):
         }
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(f"{self.previous_hash}\n{text}".encode()).hexdigest()
+
+
+def lock() -> None:
+    """Let nobody else append until this transaction ends: what is read of the log meanwhile stays true."""
+    db.session.execute(select(AuditHead.id).with_for_update())
 
 
 def record(

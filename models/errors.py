@@ -1,6 +1,7 @@
 """Named errors of the domain; webapp/errors.py maps each to one answer."""
 
 from typing import Any
+from uuid import UUID
 
 
 class DomainError(Exception):
@@ -39,10 +40,25 @@ class NotFound(DomainError):
         super().__init__(message)
 
 
+class NotYours(NotFound):
+    """It may be there, but is not for you to see: answered as missing, but audited.
+
+    `project`, by id or key, is the one that was asked for.
+    """
+
+    def __init__(self, project: UUID | str | None = None) -> None:
+        super().__init__()
+        self.project = project
+
+
 class Forbidden(DomainError):
-    """You may see it, but your role may not do this."""
+    """You may see it, but your role may not do this; `project` is where."""
 
     code = "forbidden"
+
+    def __init__(self, message: str, *, project: UUID | str | None = None) -> None:
+        super().__init__(message)
+        self.project = project
 
 
 class SignInNeeded(DomainError):

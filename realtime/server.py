@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -13,8 +14,9 @@ from socketio.exceptions import ConnectionRefusedError
 from sqlalchemy.exc import DBAPIError
 from werkzeug.http import parse_cookie
 
+from models import refusal
 from models.base import reading, utcnow
-from models.errors import DomainError
+from models.errors import DomainError, NotYours
 from models.policy import known
 from models.session import UserSession
 from realtime import streams, tickets
@@ -142,9 +144,20 @@ class Server:
     def _answer(self, caller: Caller, name: str, payload: Any) -> dict[str, Any]:
         with self.app.app_context(), reading():
             said = answer(self, caller, name, payload)
-        if said.get("error", {}).get("code") == "sign_in":
-            self.gate.close(caller)
+        match said:
+            case {"error": {"code": "sign_in"}}:
+                self.gate.close(caller)
+            case {"error": {"code": "not_found"}} if name == "subscribe":
+                error = streams.refused(payload["stream"])
+                if isinstance(error, NotYours):
+                    self._audit_refusal(caller, f"subscribe {payload['stream']}", error.project)
+            case {"error": {"code": "forbidden"}}:
+                self._audit_refusal(caller, name)
         return said
+
+    def _audit_refusal(self, caller: Caller, what: str, project: UUID | str | None = None) -> None:
+        with self.app.app_context():
+            refusal.note(f"person:{caller.owner}", "access.refused", what, project=project)
 
     def _left(self, caller: Caller) -> None:
         for stream in list(caller.streams):

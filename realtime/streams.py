@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from models import Agent, AgentStatus, Delivery, Stream, StreamChange, Thread, db
 from models.delivery import NOT_ENDED
+from models.errors import NotFound, NotYours
 from models.policy import Principal
 from realtime import pump
 from realtime.rows import Rows, collapsed, snapshot
@@ -30,6 +31,14 @@ def may_read(principal: Principal, name: str) -> bool:
     if principal.kind != "person" or principal.token_kind is not None:
         return False
     return principal.may("admin.read", owner) if kind == "admin" else principal.id == owner
+
+
+def refused(name: str) -> NotFound:
+    """How to refuse one that may not be read: the answer is the same, whatever is there."""
+    kind, owner = _parsed(name)
+    if owner is None:
+        return NotFound()
+    return NotYours(owner if kind != "user" else None)
 
 
 def _parsed(name: object) -> tuple[str, UUID | None]:

@@ -6,11 +6,12 @@ from functools import wraps
 from typing import Any, TypeVar
 from uuid import UUID
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, after_this_request, current_app, g, request
 from sqlalchemy import and_, bindparam, select
 
+from models import refusal
 from models.base import begin_reading, db, reading, utcnow
-from models.errors import Busy, Forbidden, NotFound, SignInNeeded
+from models.errors import Busy, Forbidden, NotYours, SignInNeeded
 from models.policy import NOBODY, OPEN, RIGHTS, SIGNED_IN, Principal, known
 from models.project import Project
 from models.secret import digest
@@ -233,12 +234,16 @@ def policy(right: str, *, apart: bool = False, fresh: bool = False) -> Callable[
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if right != OPEN:
-                _authenticate(apart)
-                _check(right, kwargs)
-                if fresh:
-                    _check_fresh()
-            answer = view(*args, **kwargs) if apart else idempotency.once(view, args, kwargs)
+            try:
+                if right != OPEN:
+                    _authenticate(apart)
+                    _check(right, kwargs)
+                    if fresh:
+                        _check_fresh()
+                answer = view(*args, **kwargs) if apart else idempotency.once(view, args, kwargs)
+            except (Forbidden, NotYours) as error:
+                _audit_refusal(error, right)
+                raise
             if right in RIGHTS and not g.get("checked"):
                 raise RuntimeError(f"{request.endpoint} asked nobody whether {right} is allowed")
             return answer
@@ -265,12 +270,12 @@ def _check(right: str, kwargs: dict[str, Any]) -> None:
     elif "project_key" in kwargs:
         found = [each for each in projects().values() if each.key == kwargs["project_key"]]
         if not found:
-            raise NotFound
+            raise NotYours(kwargs["project_key"])
         _enter(found[0], right)
     elif "project_id" in kwargs:
         project = projects().get(kwargs["project_id"])
         if project is None:
-            raise NotFound
+            raise NotYours(kwargs["project_id"])
         _enter(project, right)
 
 
@@ -280,13 +285,32 @@ def _enter(project: Project, right: str) -> None:
 
 
 def require(right: str, project_id: UUID) -> None:
-    """NotFound for somebody else's project, Forbidden when the role or the token is not enough."""
+    """NotYours for somebody else's project, Forbidden when the role or the token is not enough."""
     who = principal()
     if who.role_in(project_id) is None:
-        raise NotFound
+        raise NotYours(project_id)
     if not who.may(right, project_id):
-        raise Forbidden("your role may not do this" if who.token_id is None else "this token may not do this")
+        words = "your role may not do this" if who.token_id is None else "this token may not do this"
+        raise Forbidden(words, project=project_id)
     g.checked = True
+
+
+def _audit_refusal(error: Forbidden | NotYours, right: str) -> None:
+    """Let it be written once the answer is out: not in the transaction that is given up, nor at its cost."""
+    who: Principal = g.get("principal", NOBODY)
+    if who.kind == "nobody" or isinstance(error, ReauthenticationNeeded):
+        return
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    subject, address = f"{right} at {request.endpoint}", client_address()
+
+    def write() -> None:
+        with app.app_context():
+            refusal.note(who.key, "access.refused", subject, project=error.project, address=address)
+
+    @after_this_request
+    def later(response: Response) -> Response:
+        response.call_on_close(write)
+        return response
 
 
 def _check_fresh() -> None:

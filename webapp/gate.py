@@ -14,7 +14,7 @@ from models import labs
 from models.agent import Agent
 from models.base import begin_reading, db, utcnow
 from models.crashpoint import crashpoint
-from models.errors import DomainError, Forbidden, NotFound, SignInNeeded
+from models.errors import DomainError, Forbidden, NotFound, NotYours, SignInNeeded
 from models.message import Draft, Message
 from models.policy import Principal
 from models.posting import post_all
@@ -24,7 +24,7 @@ from models.thread import Thread
 from models.token import ApiToken
 from models.user import Membership, User
 from webapp.batching import Gate
-from webapp.visible import is_open_to
+from webapp.visible import closed, is_open_to
 
 
 @dataclass(frozen=True)
@@ -94,14 +94,18 @@ class _Rights:
             return SignInNeeded()
         thread = self.threads.get(post.thread_id)
         role = self._roles.get((key, thread.project_id)) if thread else None
-        if thread is None or role is None:
+        if thread is None:
             return NotFound()
+        if role is None:
+            return NotYours(thread.project_id)
         now = replace(post.caller, roles={thread.project_id: role})
         if not now.may("message.read", thread.project_id):
-            return Forbidden("this token may not do this")
+            return Forbidden("this token may not do this", project=thread.project_id)
         if not is_open_to(now, thread, self._flags[thread.project_id]):
-            return NotFound()
-        return None if now.may("message.post", thread.project_id) else Forbidden("your role may not do this")
+            return closed(thread, self._flags[thread.project_id])
+        if not now.may("message.post", thread.project_id):
+            return Forbidden("your role may not do this", project=thread.project_id)
+        return None
 
 
 # Put together once, which would take longer than the asking.

@@ -9,7 +9,7 @@ from models import labs
 from models.agent import Agent
 from models.base import db
 from models.delivery import Delivery
-from models.errors import NotFound
+from models.errors import NotFound, NotYours
 from models.message import Message
 from models.policy import Principal
 from models.project import Project
@@ -36,8 +36,9 @@ def thread(thread_id: UUID) -> Thread:
     if found is None:
         raise NotFound
     require("message.read", found.project_id)
-    if not is_open_to(principal(), found, labs.read(found.project_id)):
-        raise NotFound
+    flags = labs.read(found.project_id)
+    if not is_open_to(principal(), found, flags):
+        raise closed(found, flags)
     return found
 
 
@@ -47,6 +48,11 @@ def is_open_to(who: Principal, thread: Thread, flags: dict[str, bool]) -> bool:
         return flags["team_room"]
     own = who.kind == "person" and who.token_id is None and who.id == thread.owner_user_id
     return own and flags["dms"]
+
+
+def closed(thread: Thread, flags: dict[str, bool]) -> NotFound:
+    """How to refuse a thread that is not open: what a flag hides is missing, another's DM is not yours."""
+    return NotYours(thread.project_id) if thread.kind == "dm" and flags["dms"] else NotFound()
 
 
 def message(message_id: UUID) -> Message:

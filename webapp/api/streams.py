@@ -6,7 +6,6 @@ from typing import Any
 from flask import Response, g, jsonify
 
 from models.base import db
-from models.errors import NotFound
 from realtime import pump, streams
 from webapp.auth import policy, principal
 from webapp.limits import ApiBlueprint
@@ -37,7 +36,7 @@ def _read(name: str, since: int | None) -> dict[str, Any]:
     db.session.rollback()
     g.pop("principal", None)
     if not streams.may_read(principal(), name):
-        raise NotFound
+        raise streams.refused(name)
     g.checked = True
     return streams.catch_up(name, since)
 
