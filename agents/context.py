@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import Integer, bindparam, select
 
 from agents.authors import Authors, roster
-from agents.loop import Turn
 from agents.prompts import prompt
 from agents.quoting import boundary, capped, quote
+from agents.turn import Turn
 from agents.usage import Budget
 from models.agent import Agent
 from models.base import db

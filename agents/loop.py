@@ -12,6 +12,7 @@ from agents.quoting import storable
 from agents.retry import Retry
 from agents.sink import Sink
 from agents.tools.registry import ToolResult
+from agents.turn import Turn
 from agents.usage import Budget, Meter
 
 log = logging.getLogger(__name__)
@@ -25,15 +26,6 @@ ENDINGS = {
 }
 
 Status = Literal["done", "stopped", "cancelled", "failed"]
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one answer is made from. `model` is empty for the provider's default."""
-
-    system: str
-    messages: list[dict[str, Any]]
-    model: str = ""
 
 
 @dataclass(frozen=True)
