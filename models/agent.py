@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text, UniqueConstraint, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Model, Row, changed_rows, db, db_now, utcnow
+from models.base import Model, Row, changed_rows, db, db_now, touch, utcnow
 from models.errors import Conflict
 from models.executor_request import ExecutorRequest
 from models.project import Project
@@ -18,6 +18,11 @@ from models.text import clean, clean_key, invalid
 
 TONES = 8
 EXTERNAL_HEALTHY_SECONDS = 30
+POLL_NOTED_SECONDS = 5
+"""How old the note of an external agent's last word may be: it need not be written at each of them."""
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+OFFLINE = "offline"
+"""What the line of an idle external agent says while that does not ask for work."""
 BUDGETS = {"turns": 8, "output_tokens": 16_000, "seconds": 600}
 STATUSES = ("idle", "thinking", "tool", "writing")
 
@@ -62,6 +67,8 @@ class Agent(Row, Model):
             raise Conflict("an agent with this key exists", fields={"key": ["is taken"]})
         agent = cls(project_id=project_id, budgets=dict(BUDGETS), **fields)
         agent.state = AgentStatus(project_id=project_id, status="idle", activity="")
+        if runtime == "external":  # it has to show itself first
+            agent.state.activity, agent.state.last_seen_at = OFFLINE, NEVER
         db.session.add(agent)
         project = db.session.get_one(Project, project_id)
         if project.default_agent_key is None:
@@ -140,9 +147,46 @@ class AgentStatus(Row, Model):
         if (self.status, self.activity) != (status, activity[:200]):
             self.status, self.activity = status, activity[:200]
 
+    @property
+    def shown(self) -> str:
+        """The status that people see: of an external agent that does not ask for work, `offline`."""
+        return OFFLINE if (self.status, self.activity) == ("idle", OFFLINE) else self.status
+
     def poll(self) -> None:
-        """An external agent asked for work: it is alive."""
-        changed_rows(update(AgentStatus).where(AgentStatus.id == self.id).values(last_seen_at=db_now()))
+        """An external agent asked for work, or reported: it is alive."""
+        mine = update(AgentStatus).where(AgentStatus.id == self.id)
+        changed_rows(mine.values(last_seen_at=db_now()))
+        was_away = mine.where(AgentStatus.status == "idle", AgentStatus.activity == OFFLINE)
+        if changed_rows(was_away.values(activity="")):
+            db.session.expire(self)
+            touch(self)
+
+    @classmethod
+    def poll_due(cls, agent_id: UUID) -> bool:
+        """Whether the note of its last word is so old that the next one must be written."""
+        old = cls.last_seen_at < db_now(-POLL_NOTED_SECONDS)
+        return db.session.scalar(select(cls.id).where(cls.agent_id == agent_id, old)) is not None
+
+    @classmethod
+    def note_absent(cls) -> int:
+        """External agents with nothing in hand that no longer ask are offline from now on; how many went."""
+        gone = (
+            select(cls)
+            .join(Agent, Agent.id == cls.agent_id)
+            .where(
+                Agent.runtime == "external",
+                Agent.archived_at.is_(None),
+                cls.status == "idle",
+                cls.activity != OFFLINE,
+                cls.last_seen_at < db_now(-EXTERNAL_HEALTHY_SECONDS),
+            )
+            .order_by(cls.id)
+            .with_for_update(of=cls, skip_locked=True)
+        )
+        absent = db.session.scalars(gone, execution_options={"populate_existing": True}).all()
+        for state in absent:
+            state.say("idle", OFFLINE)
+        return len(absent)
 
     @classmethod
     def polled_lately(cls, agent_id: UUID) -> bool:

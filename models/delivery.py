@@ -16,29 +16,41 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     case,
+    exists,
     false,
     select,
     text,
     update,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
-from models.agent import Agent, AgentStatus
+from models.agent import EXTERNAL_HEALTHY_SECONDS, Agent, AgentStatus
 from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id, touch
 from models.errors import Conflict
-from models.worker import HEALTHY_SECONDS, Worker
+from models.worker import Worker
 
 if TYPE_CHECKING:
+    from models.markup import Rendered
     from models.message import Message
 
 LEASE_SECONDS = 30
 WATCHDOG_SECONDS = 120
 MAX_ATTEMPTS = 3
+LONGEST_REPORTED = 64_000
+"""Characters that an external agent's answer may have."""
 
 
 _NOT_ENDED = "status in ('queued', 'delivered')"
 NOT_ENDED = text(f"chat_delivery_queue.{_NOT_ENDED}")
 """Said beside a status that is looked for: in the very words of the index, or no database would use it."""
+
+
+class Ended(Conflict):
+    """What an external agent reports is not awaited any more, or not so: `code` says why."""
+
+    def __init__(self, code: str, message: str, row: Delivery) -> None:
+        super().__init__(message, row=row)
+        self.code = code
 
 
 class Delivery(Row, Stateful, Model):
@@ -119,13 +131,31 @@ class Delivery(Row, Stateful, Model):
             .order_by(cls.created_at)
         )
 
-    def take(self) -> bool:
+    @classmethod
+    def next_for(cls, agent: Agent) -> UUID | None:
+        """The id of the oldest that waits for this agent."""
+        return db.session.scalar(
+            select(cls.id)
+            .where(
+                NOT_ENDED,
+                cls.status == "queued",
+                cls.project_id == agent.project_id,
+                cls.target_agent_key == agent.key,
+            )
+            .order_by(cls.created_at)
+            .limit(1)
+        )
+
+    def take(self, leased: bool = True) -> bool:
         """Take it for this worker; False when another worker already has."""
-        return bool(self.take_all([self]))
+        return bool(self.take_all([self], leased))
 
     @classmethod
-    def take_all(cls, waiting: Sequence[Delivery]) -> list[Delivery]:
-        """Take these for this worker by one statement; where another one was first, it is left out."""
+    def take_all(cls, waiting: Sequence[Delivery], leased: bool = True) -> list[Delivery]:
+        """Take these for this worker by one statement; where another one was first, it is left out.
+
+        Without a lease, as an external agent has it, only the watchdog looks whether the work moves.
+        """
         if not waiting:
             return []
         tokens = {delivery.id: str(new_id()) for delivery in waiting}
@@ -135,7 +165,7 @@ class Delivery(Row, Stateful, Model):
             .values(
                 status="delivered",
                 lease_token=case(tokens, value=cls.id),
-                lease_until=db_now(LEASE_SECONDS),
+                lease_until=db_now(LEASE_SECONDS) if leased else None,
                 picked_up_at=db_now(),
                 progress_at=db_now(),
                 aging_since=None,
@@ -167,7 +197,37 @@ class Delivery(Row, Stateful, Model):
             changed_rows(update(cls).where(*held).values(progress_at=db_now(), partial=_clean(partial))) == 1
         )
 
-    def finish(self, token: str, answer: str, usage: dict[str, Any], stopped_by: str | None = None) -> bool:
+    def held(self, attempt: int) -> str:
+        """The token of an external agent's attempt; Ended says why it holds the delivery no more."""
+        if self.status == "queued" or self.attempts != attempt:
+            raise Ended("lost", "this attempt is over", self)
+        if self.desired_status == "stopped" or self.stopped_by:
+            raise Ended("stopped", f"{self.stopped_by or 'a person'} stopped this", self)
+        if self.status == "failed":
+            raise Ended("failed", self.reason or "this has failed", self)
+        if self.status == "processed":
+            raise Ended("finished", "this was answered already", self)
+        return self.lease_token or ""
+
+    def grown(self, offset: int, piece: str) -> str:
+        """The text so far with a piece at its offset: it replaces what stood there, a repeat changes nothing.
+
+        Ended with the code `gap` when something before it is missing.
+        """
+        if offset > len(self.partial):
+            raise Ended("gap", f"the text so far has {len(self.partial)} characters", self)
+        if self.partial.startswith(piece, offset):
+            return self.partial
+        return self.partial[:offset] + piece
+
+    def finish(
+        self,
+        token: str,
+        answer: str,
+        usage: dict[str, Any],
+        stopped_by: str | None = None,
+        rendered: Rendered | None = None,
+    ) -> bool:
         """Processed: the answer becomes a message. False, and nothing changed, if the lease was lost."""
         from models.posting import answer as post_answer
 
@@ -175,7 +235,7 @@ class Delivery(Row, Stateful, Model):
         if not self._end("processed", token, result, usage=usage, partial=""):
             return False
         if answer.strip():
-            post_answer(self, answer, dict(result), int(usage.get("output", 0)))
+            post_answer(self, answer, dict(result), int(usage.get("output", 0)), rendered)
         return self._changed()
 
     def fail(self, reason: str, token: str | None = None, usage: dict[str, Any] | None = None) -> bool:
@@ -232,7 +292,10 @@ class Delivery(Row, Stateful, Model):
         self._changed()
 
     def stop(self, by: str) -> None:
-        """End it now: one that waits is processed at once, a running one by its worker within a second."""
+        """End it now: one that waits is processed at once, a running one by its worker within a second.
+
+        An external agent may never ask again: what it holds, without a lease, is the sweeper's to end.
+        """
         if self.try_advance(
             "status",
             "queued",
@@ -244,7 +307,9 @@ class Delivery(Row, Stateful, Model):
             self._changed()
             return
         wish = update(Delivery).where(Delivery.id == self.id, Delivery.status == "delivered")
-        if changed_rows(wish.values(desired_status="stopped", result={"stopped_by": by})) == 0:
+        ended_by = case((Delivery.lease_until.is_(None), db_now()), else_=Delivery.lease_until)
+        wish = wish.values(desired_status="stopped", result={"stopped_by": by}, lease_until=ended_by)
+        if changed_rows(wish) == 0:
             raise Conflict("this has ended already", row=self)
         db.session.expire(self)
         self._changed()
@@ -295,14 +360,20 @@ class Delivery(Row, Stateful, Model):
     def age(cls) -> int:
         """Let queued ones age while somebody free could take them, and rest otherwise; how many changed."""
         waiting = cls.status == "queued"
-        polled = Agent.id.in_(
-            select(AgentStatus.agent_id).where(AgentStatus.last_seen_at > db_now(-HEALTHY_SECONDS))
+        lately = AgentStatus.last_seen_at > db_now(-EXTERNAL_HEALTHY_SECONDS)
+        polled = Agent.id.in_(select(AgentStatus.agent_id).where(lately))
+        held = aliased(cls, name="held")
+        busy = exists().where(
+            text(f"held.{_NOT_ENDED}"),
+            held.project_id == Agent.project_id,
+            held.target_agent_key == Agent.key,
+            held.status == "delivered",
         )
         builtin = Agent.runtime == "builtin" if Worker.free_slots("chat") > 0 else false()
         served = select(Agent.key).where(
             Agent.project_id == cls.project_id,
             Agent.key == cls.target_agent_key,
-            builtin | ((Agent.runtime == "external") & polled),
+            builtin | ((Agent.runtime == "external") & polled & ~busy),
         )
         aging = (
             update(cls)

@@ -13,7 +13,7 @@ from models.agent import Agent
 from models.base import db, utcnow
 from models.delivery import Delivery
 from models.errors import Conflict, DomainError, Invalid
-from models.markup import render
+from models.markup import Rendered, render
 from models.message import LONGEST, Draft, Message, system_line
 from models.project import Project
 from models.thread import BREAKER_TURNS, Thread
@@ -211,10 +211,15 @@ class Audience:
         return list(self.agents) if "all" in mentions else [name for name in mentions if name in self.agents]
 
 
-def answer(delivery: Delivery, text: str, meta: dict[str, Any], tokens: int) -> Message:
-    """The agent's answer as a message: made at the end of its turn, or at Stop with the text so far."""
+def answer(
+    delivery: Delivery, text: str, meta: dict[str, Any], tokens: int, rendered: Rendered | None = None
+) -> Message:
+    """The agent's answer as a message: made at the end of its turn, or at Stop with the text so far.
+
+    The web process brings it `rendered`, since that takes its time.
+    """
     thread = db.session.get_one(Thread, delivery.thread_id)
-    rendered = render(_fitting(text))
+    rendered = rendered or render(_fitting(text))
     message = Message(
         id=delivery.reply_id,
         created_at=utcnow(),

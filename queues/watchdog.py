@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from models.agent import Agent
+from models.agent import Agent, AgentStatus
 from models.base import db, reading
 from models.delivery import Delivery
 from models.executor_request import ExecutorRequest
@@ -30,7 +30,10 @@ class Watchdog:
             late = [delivery.id for delivery in Delivery.overdue(self._seconds)]
             waiting = [request.id for request in ExecutorRequest.overdue(self._seconds)]
             db.session.rollback()
-        return self._deliveries.run(late) + self._requests.run(waiting)
+        failed = self._deliveries.run(late) + self._requests.run(waiting)
+        AgentStatus.note_absent()
+        db.session.commit()
+        return failed
 
     def _fail_delivery(self, delivery_id: UUID) -> bool:
         for delivery in Delivery.overdue(self._seconds, only=delivery_id):

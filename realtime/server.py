@@ -95,10 +95,10 @@ class Server:
         self.socketio.server.leave_room(caller.sid, stream)
         self._forget(caller, stream)
 
-    def tell(self, event: str, payload: dict[str, Any], stream: str, but: Caller) -> None:
-        """An ephemeral signal from one of our pages to all the others, in every process."""
+    def tell(self, event: str, payload: dict[str, Any], stream: str, but: Caller | None = None) -> None:
+        """An ephemeral signal to all pages, in every process, but the one that it comes from."""
         said = {"stream": stream, **payload}
-        self._signal(event, said, stream, but.sid)
+        self._signal(event, said, stream, but.sid if but else None)
         self._publisher(event)(said)
 
     def recheck(self) -> None:

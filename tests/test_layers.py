@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "realtime": ("realtime", "models"),
     "agents": ("agents", "models"),
     "queues": ("queues", "models", "agents", "realtime"),
-    "webapp": ("webapp", "models", "realtime", "queues.doorbell", "queues.direct"),
+    "webapp": ("webapp", "models", "realtime", "queues.doorbell", "queues.direct", "queues.external"),
     "fleet": ("fleet",),
     "wsgi": ("webapp", "realtime"),
 }

@@ -7,8 +7,8 @@ from flask_smorest import Api
 
 PAGES = ("probes", "setup", "sessions", "invites", "settings", "rooms", "agents")
 API = (
-    "accounts", "invites", "tokens", "labs", "projects",
-    "threads", "messages", "reactions", "deliveries", "agents", "streams", "sockets", "health", "chat",
+    "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work",
+    "threads", "messages", "reactions", "deliveries", "streams", "sockets", "health", "chat",
 )  # fmt: skip
 
 

@@ -187,7 +187,8 @@ def _agents(project: Project) -> list[dict[str, Any]]:
             "name": agent.name,
             "title": agent.title,
             "tone": agent.tone,
-            "status": agent.state.status,
+            "runtime": agent.runtime,
+            "status": agent.state.shown,
             "activity": agent.state.activity,
         }
         for agent in Agent.of_project(project.id)

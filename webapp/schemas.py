@@ -5,6 +5,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import ValidationError, fields, validate
 
+from models.delivery import LONGEST_REPORTED
 from models.message import EMOJI, LONGEST
 
 LAST_SEQ = 2**31 - 1
@@ -105,6 +106,66 @@ class AgentEdit(ma.Schema):
     model = fields.String()
 
 
+class Claim(ma.Schema):
+    wait = fields.Float(
+        load_default=0.0,
+        validate=validate.Range(0, 25),
+        metadata={"description": "Seconds to wait for work when there is none"},
+    )
+
+
+class Work(ma.Schema):
+    """A delivery that the agent holds now, and all that it is answered from."""
+
+    delivery_id = fields.UUID()
+    attempt = fields.Integer(metadata={"description": "Every report on this delivery names it"})
+    message = fields.Dict()
+    thread = fields.Dict()
+    context = fields.Dict(metadata={"description": "system, messages, model and budget"})
+
+
+class Report(ma.Schema):
+    attempt = Number(required=True, validate=validate.Range(1, LAST_SEQ))
+
+
+class Progress(Report):
+    status = fields.String(load_default=None, validate=validate.OneOf(("thinking", "tool", "writing")))
+    activity = fields.String(load_default="", validate=validate.Length(max=200))
+    text = fields.String(load_default="", metadata={"description": "The next piece of the answer"})
+    offset = Number(
+        validate=validate.Range(0, LONGEST_REPORTED),
+        metadata={"description": "How many characters of the answer come before this piece"},
+    )
+
+    @ma.validates_schema
+    def placed(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["text"] and "offset" not in data:
+            raise ValidationError("a piece of text needs its place", "offset")
+
+
+class TextSoFar(ma.Schema):
+    offset = fields.Integer(metadata={"description": "Where the next piece begins"})
+
+
+class Tokens(ma.Schema):
+    input = Number(load_default=0, validate=validate.Range(0, 1_000_000))
+    output = Number(load_default=0, validate=validate.Range(0, 1_000_000))
+
+
+class Finish(Report):
+    text = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=LONGEST_REPORTED),
+        metadata={"description": "The whole answer, as Markdown; without it, what progress told"},
+    )
+    usage = fields.Nested(Tokens, load_default=dict)
+
+
+class Fail(Report):
+    reason = fields.String(required=True, metadata={"maxLength": 300, "description": "People read it"})
+
+
 class Requested(ma.Schema):
     mode = fields.String(validate=validate.OneOf(("direct", "backup")))
     request_id = fields.UUID()
@@ -152,7 +213,7 @@ class MessagePage(ma.Schema):
 
 class Partial(ma.Schema):
     offset = fields.Integer()
-    text = fields.String()
+    text = fields.String(allow_none=True)
     delivery_id = fields.UUID()
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from flask import Flask
@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from models import Agent, Worker
-from models.base import changed_rows, db, reading, utcnow
+from models.base import changed_rows, db, reading
 from queues import chat, heartbeat
 from queues.direct import direct_or_queued, mode_of
 from queues.heartbeat import Heartbeat
@@ -127,7 +127,7 @@ def test_a_worker_whose_loop_hangs_does_not_look_healthy(
 
 def test_an_external_agent_is_its_own_executor(crew: Crew) -> None:
     agent = Agent.provision(crew.project.id, "piccolo", "Piccolo", runtime="external")
-    agent.state.last_seen_at = utcnow() - timedelta(minutes=1)
+    db.session.commit()
     builtin = Agent.by_key(crew.project.id, "trunks")
     assert builtin is not None
     assert (mode_of(agent), mode_of(builtin)) == ("backup", "backup")

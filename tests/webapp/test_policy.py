@@ -26,9 +26,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "messages.post": {"content": "hello", "client_id": "matrix"},
     "messages.edit": {"content": "other words"},
     "agents.edit": {"title": "other"},
+    "agent_work.progress": {"attempt": 1},
+    "agent_work.finish": {"attempt": 1},
+    "agent_work.fail": {"attempt": 1, "reason": "none"},
 }
-# These load what they need by something else than the address, and have tests of their own.
-BY_BODY = {"chat.deliver", "streams.read"}
+# These load what they need by something else than the address, such as a token, and have tests of their own.
+BY_BODY = {"chat.deliver", "streams.read", "agent_work.claim"}
 
 
 def routes(app: Flask) -> Iterator[tuple[Rule, str, str]]:

@@ -29,7 +29,7 @@ def index(project_id: UUID) -> Response:
 
 
 def _with_status(agent: Agent) -> dict[str, Any]:
-    return says(agent) | {"status": agent.state.status, "activity": agent.state.activity}
+    return says(agent) | {"status": agent.state.shown, "activity": agent.state.activity}
 
 
 @bp.post("/projects/<uuid:project_id>/agents")

@@ -42,9 +42,13 @@ def test_an_external_agent_is_its_own_executor(house: House, mara: FlaskClient, 
     db.session.add(Worker(queue="chat", host="here", pid=1, slots=4))
     agent = factories.agent(house.project, "faraway", runtime="external")
     db.session.commit()
+    assert deliver(mara, target_agent_key="faraway").get_json()["mode"] == "backup", "it never asked"
 
+    agent.state.poll()
+    db.session.commit()
     assert deliver(mara, target_agent_key="faraway").get_json()["mode"] == "direct"
 
+    db.session.refresh(agent.state)
     agent.state.last_seen_at -= timedelta(minutes=5)
     assert deliver(mara, target_agent_key="faraway").get_json()["mode"] == "backup"
 
