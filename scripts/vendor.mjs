@@ -74,8 +74,7 @@ async function put(folder, name, file, contents) {
   sizes[name] = packed.length / 1024
 }
 
-async function main() {
-  const folder = `${OUT}.${process.pid}`
+async function main(folder) {
   for (const [name, source] of Object.entries(FONTS)) {
     await put(folder, name, name, await readFile(join(ROOT, "node_modules", source)))
   }
@@ -94,4 +93,5 @@ async function main() {
   if (total > FIRST_LOAD_KB) throw new Error("the first load is over its budget")
 }
 
-await main()
+const folder = `${OUT}.${process.pid}`
+await main(folder).finally(() => rm(folder, { recursive: true, force: true })) // what failed half way is not left behind

@@ -207,6 +207,7 @@ def test_what_is_given_is_kept_and_what_is_missing_is_filled() -> None:
     assert environ["HOST"] == "0.0.0.0"
     assert environ["DATABASE_URL"] == f"sqlite:///{ROOT}/var/teamroom.sqlite3"
     assert int(environ["PORT"]) >= run.DEFAULT_PORT
+    assert environ["LOG_LEVEL"] == "WARNING"
     assert "REDIS_URL" not in environ
 
 
@@ -228,3 +229,12 @@ def test_help_documents_every_command() -> None:
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert set(re.findall(r"^  make ([a-z-]+) +\S", told.stdout, re.MULTILINE)) == commands == targets
+
+
+def test_nothing_that_is_ignored_is_in_the_repository() -> None:
+    """A build that was added once stays for ever and is what a fresh clone then finds."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this copy has no history")
+    ignored = ["git", "ls-files", "--cached", "--ignored", "--exclude-standard"]
+
+    assert subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True, check=True).stdout == ""
