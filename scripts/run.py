@@ -39,11 +39,15 @@ def start(supervisor: Supervisor, environ: dict[str, str]) -> int:
     if supervisor.finish("release", shlex.split(lines.pop("release"))):
         supervisor.say("the release step failed, so nothing was started")
         return 1
-    for name, command in processes(lines):
-        supervisor.start(name, shlex.split(command))
+    commands = dict(processes(lines))
+    supervisor.start("web", shlex.split(commands.pop("web")))
     link = supervisor.start("setup", ["flask", "--app", "webapp", "setup-link"], restart=False)
     address = ("127.0.0.1", int(environ["PORT"]))
-    supervisor.wait_for(lambda: accepts(address) and not link.alive)
+    supervisor.wait_for(lambda: accepts(address))
+    # The rest comes later, so that a small machine shows its pages sooner.
+    for name, command in commands.items():
+        supervisor.start(name, shlex.split(command))
+    supervisor.wait_for(lambda: not link.alive)
     url = environ.get("PUBLIC_URL") or "http://{}:{}".format(*address)
     supervisor.say(f"Team Room is at {url} - Ctrl-C stops it")
     supervisor.serve()
@@ -60,6 +64,7 @@ def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
         ("DATABASE_URL", lambda: f"sqlite:///{VAR / 'teamroom.sqlite3'}"),
         ("SECRET_KEY", lambda: secret(VAR / "secret_key")),
         ("PORT", lambda: str(free_port(DEFAULT_PORT))),
+        ("LOG_LEVEL", lambda: "WARNING"),  # a line for each request would hide the link
     ):
         if not environ.get(name):
             environ[name] = default()

@@ -131,7 +131,8 @@ def _quiet(*command: str | Path) -> bool:
 
 
 def _pip(*arguments: str | Path) -> None:
-    run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+    # Twice quiet: errors are shown, warnings about the machine's own package sources are not.
+    run(PYTHON, "-m", "pip", "install", "-qq", "--disable-pip-version-check",
         "--require-hashes", *arguments)  # fmt: skip
 
 

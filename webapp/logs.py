@@ -54,6 +54,8 @@ def configure(level: str) -> None:
     handler.of_teamroom = True  # type: ignore[attr-defined]
     root.addHandler(handler)
     root.setLevel(level)
+    # It tells at each look at the database what kind that is; `release` says itself what it did.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
