@@ -71,10 +71,9 @@ def delivery(delivery_id: UUID) -> Delivery:
     return found
 
 
-def answer_being_written(reply_id: UUID) -> Delivery:
-    """The delivery whose answer will be the message `reply_id`, while it is written."""
-    writing = (Delivery.reply_id == reply_id, Delivery.status == "delivered")
-    found = db.session.scalar(select(Delivery).where(*writing))
+def delivery_of_answer(reply_id: UUID) -> Delivery:
+    """The delivery whose answer is, or will be, the message `reply_id`."""
+    found = db.session.scalar(select(Delivery).where(Delivery.reply_id == reply_id))
     if found is None:
         raise NotFound
     thread(found.thread_id)

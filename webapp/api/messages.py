@@ -89,6 +89,7 @@ def delete(message_id: UUID) -> Response:
 @policy("message.read")
 @bp.response(200, Partial)
 def text_so_far(message_id: UUID) -> Response:
-    """The text so far of an answer, under the id that its message will have."""
-    delivery = visible.answer_being_written(message_id)
-    return jsonify({"offset": 0, "text": delivery.partial, "delivery_id": str(delivery.id)})
+    """The text so far of an answer, under the id that its message will have; null while nobody writes it."""
+    delivery = visible.delivery_of_answer(message_id)
+    text = delivery.partial if delivery.status == "delivered" else None
+    return jsonify({"offset": 0, "text": text, "delivery_id": str(delivery.id)})

@@ -178,7 +178,8 @@ class TestDeliveries:
         assert answer.get_json() == {"offset": 0, "text": "So far", "delivery_id": str(delivery.id)}
 
         delivery.finish(delivery.lease_token or "", "So far, so good", {})
-        assert mara.get(f"/api/messages/{delivery.reply_id}/partial").status_code == 404
+        after = mara.get(f"/api/messages/{delivery.reply_id}/partial")
+        assert (after.status_code, after.get_json()["text"]) == (200, None)  # no error: a page may ask late
 
 
 class TestBreaker:
