@@ -20,6 +20,12 @@ FLAGS = [
 ]
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
+EXPECTED = (
+    "Failed to load resource: net::",
+    "WebSocket connection to",
+    *(f"Failed to load resource: the server responded with a status of {status}" for status in (409, 422)),
+)
+"""What the browser itself writes when a test stops the server, or sends a form that is refused."""
 
 
 @contextmanager
@@ -58,5 +64,5 @@ class Screens:
             context.close()
 
     def _note(self, page: Page, message: ConsoleMessage) -> None:
-        if message.type == "error" and "Content Security Policy" in message.text:
+        if message.type == "error" and not message.text.startswith(EXPECTED):
             self.faults.append(f"{page.url}: {message.text}")

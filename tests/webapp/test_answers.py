@@ -186,6 +186,18 @@ def test_the_error_page_needs_no_database(make_app: Callable[..., Flask], tmp_pa
     assert "request" in answer.text
 
 
+def test_an_error_page_speaks_in_sentences(site: Site) -> None:
+    member = site.browser("member")
+
+    assert (
+        "The address is wrong, or what was here is gone or not for you."
+        in member.get(f"/{site.project.key}/nothing-here").text
+    )
+    forbidden = member.get(f"{site.settings}/people").text
+    assert forbidden.count("our role may not do this") == 2  # the title, and the title of the window
+    assert "This invite was used, taken back, or is too old." in member.get("/invites/unknown").text
+
+
 # --- logs ---
 
 
@@ -203,6 +215,14 @@ def test_logs_hold_no_secret_and_no_forged_line(
     assert len(lines) >= 3
     for secret in (token, "a-secret-that", "hunter2", "\x1b"):
         assert secret not in text
+
+
+def test_asking_whether_it_is_ready_fills_no_log(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.get("/readyz")
+
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("alembic")] == []
 
 
 @pytest.mark.parametrize(
