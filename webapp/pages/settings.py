@@ -21,6 +21,7 @@ from webapp.auth import (
     policy,
     principal,
 )
+from webapp.pages import browsers
 from webapp.rendering import page
 
 bp = Blueprint("settings", __name__, url_prefix="/<project_key>/settings")
@@ -316,6 +317,7 @@ def _shown(session: UserSession) -> dict[str, Any]:
         "created_at": session.created_at,
         "last_seen_at": session.seen_at,
         "user_agent": session.user_agent,
+        "browser": browsers.called(session.user_agent),
         "ip": session.ip,
         "current": session.id == current_session().id,
     }
