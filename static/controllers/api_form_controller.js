@@ -31,22 +31,29 @@ export default class extends Controller {
   }
 
   #refused(answer) {
-    let unnamed = true
-    for (const [name, sentences] of Object.entries(answer.data.error?.fields ?? {})) {
-      const field = this.element.elements[name]
-      if (!field) continue
-      field.setAttribute("aria-invalid", "true")
-      field.setCustomValidity([sentences].flat().join(", "))
-      field.addEventListener("input", () => field.setCustomValidity(""), { once: true })
-      if (unnamed) field.reportValidity()
-      unnamed = false
-    }
-    this.#say(reason(answer))
+    const named = Object.entries(answer.data.error?.fields ?? {}).filter(([name]) => this.element.elements[name])
+    if (!named.length) return this.#say(reason(answer))
+    for (const [name, sentences] of named) this.#mark(this.element.elements[name], [sentences].flat().join(", "))
+    this.element.elements[named[0][0]].focus()
+  }
+
+  // Beneath the field, before its hint, until the form is sent again.
+  #mark(field, words) {
+    const line = Object.assign(document.createElement("p"), { className: "error", id: `${field.id}-wrong`, textContent: words })
+    field.after(line)
+    field.setAttribute("aria-invalid", "true")
+    field.dataset.hint = field.getAttribute("aria-describedby") ?? ""
+    field.setAttribute("aria-describedby", `${line.id} ${field.dataset.hint}`.trim())
   }
 
   #clear() {
     this.errorTarget.hidden = true
-    for (const field of this.element.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid")
+    for (const field of this.element.querySelectorAll("[aria-invalid]")) {
+      field.nextElementSibling.remove()
+      field.removeAttribute("aria-invalid")
+      if (field.dataset.hint) field.setAttribute("aria-describedby", field.dataset.hint)
+      else field.removeAttribute("aria-describedby")
+    }
   }
 
   #say(words) {

@@ -6,6 +6,7 @@ import { ago } from "../helpers/times.js"
 
 const POLL_MS = 30_000
 const SOON_MS = 2000
+const BACKUP_POLL_MS = 5000
 const WORDS = { live: "Live", backup: "Backup", offline: "Offline" }
 const TONES = { live: "ok", backup: "warn", offline: "bad" }
 const MEANS = {
@@ -68,8 +69,14 @@ export default class extends Controller {
     } catch (error) {
       if (!(error instanceof Offline)) throw error
     }
-    this.#timer = setTimeout(() => this.#check(), connection.reached ? POLL_MS : SOON_MS)
+    this.#timer = setTimeout(() => this.#check(), this.#pause)
     this.#show()
+  }
+
+  // What is wrong is looked at more often, so that its end is seen soon.
+  get #pause() {
+    if (!connection.reached) return SOON_MS
+    return this.#mode === "live" ? POLL_MS : BACKUP_POLL_MS
   }
 
   #show = () => {

@@ -2,7 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { connection } from "../socket.js"
 import { Offline, request } from "../helpers/api.js"
 import { lastVisible } from "../helpers/anchor.js"
-import { debounce } from "../helpers/dom.js"
+import { throttle } from "../helpers/dom.js"
 import { seqOf } from "../helpers/message.js"
 
 const AFTER_MS = 400
@@ -12,7 +12,7 @@ export default class extends Controller {
   static targets = ["scroller"]
   static values = { thread: String, seq: Number }
 
-  soon = debounce(() => this.#mark(), AFTER_MS)
+  soon = throttle(() => this.#mark(), AFTER_MS)
 
   connect() {
     connection.addEventListener("changes", this.soon)

@@ -4,6 +4,7 @@ import { COMMANDS } from "../helpers/commands.js"
 import { allAgents, allPeople } from "../helpers/roster.js"
 
 const MOST = 8
+const EVERYBODY = { value: "all", kind: "all", name: "all", about: "Every agent of the project" }
 
 // The list that opens on "@" and "/". Focus stays in the text; the element moves aria-activedescendant.
 export default class extends Controller {
@@ -28,9 +29,9 @@ export default class extends Controller {
     const all = [
       ...allAgents().map(({ key, name, title, status }) => ({ value: key, kind: "agent", name, about: [title, status === "offline" && "offline, gets it later"].filter(Boolean).join(" · ") })),
       ...allPeople().map(({ id, handle, name, avatar }) => ({ value: handle, kind: "person", id, name, avatar, about: `@${handle}` })),
-      { value: "all", kind: "all", name: "all", about: "Every agent of the project" },
     ]
-    return all.filter(({ value, name }) => value?.startsWith(wanted) || name.toLowerCase().split(" ").some((word) => word.startsWith(wanted))).slice(0, MOST)
+    const fits = ({ value, name }) => value?.startsWith(wanted) || name.toLowerCase().split(" ").some((word) => word.startsWith(wanted))
+    return [...all.filter(fits).slice(0, MOST), ...[EVERYBODY].filter(fits)]
   }
 
   // A command stands at the start of a message and nowhere else.

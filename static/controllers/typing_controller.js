@@ -15,21 +15,33 @@ export default class extends Controller {
   connect() {
     connection.addEventListener("typing", this.#typing)
     connection.addEventListener("agent", this.#agent)
+    connection.addEventListener("changes", this.#changes)
   }
 
   disconnect() {
     connection.removeEventListener("typing", this.#typing)
     connection.removeEventListener("agent", this.#agent)
+    connection.removeEventListener("changes", this.#changes)
     for (const timer of this.#people.values()) clearTimeout(timer)
   }
 
   #typing = ({ detail: { thread_id, user_id } }) => {
     if (thread_id !== this.threadValue || user_id === document.body.dataset.me) return
     clearTimeout(this.#people.get(user_id))
-    this.#people.set(user_id, setTimeout(() => {
-      this.#people.delete(user_id)
-      this.#show()
-    }, LASTS_MS))
+    this.#people.set(user_id, setTimeout(() => this.#ends(user_id), LASTS_MS))
+    this.#show()
+  }
+
+  // Who has sent the message types it no more.
+  #changes = ({ detail: { items } }) => {
+    for (const { table, row } of items) {
+      if (table === "project_chat_messages" && row?.thread_id === this.threadValue && this.#people.has(row.user_id)) this.#ends(row.user_id)
+    }
+  }
+
+  #ends(user) {
+    clearTimeout(this.#people.get(user))
+    this.#people.delete(user)
     this.#show()
   }
 

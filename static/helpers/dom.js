@@ -28,6 +28,22 @@ export function debounce(action, wait) {
   return later
 }
 
+// Runs soon after the first call and once for all that came meanwhile, however many there are.
+export function throttle(action, wait) {
+  let timer = null
+  const soon = () => {
+    timer ??= setTimeout(() => {
+      timer = null
+      action()
+    }, wait)
+  }
+  soon.cancel = () => {
+    clearTimeout(timer)
+    timer = null
+  }
+  return soon
+}
+
 export const typingIn = (target) => target instanceof Element && target.closest("input, textarea, select, [contenteditable]")
 
 export const somethingOpen = () => document.querySelector(":popover-open, dialog[open]")

@@ -1,6 +1,7 @@
 // A light look for text that is still arriving: paragraphs, code blocks, bold and code. The server renders the final text.
 const FENCE = /^\s*(```|~~~)/
-const INLINE = /\*\*([^*\n]+)\*\*|`([^`\n]+)`/g
+// Bold and code that the text so far has opened and not closed are shown at once.
+const INLINE = /\*\*(?!\s)([^*\n]+)(?:\*\*|\*?$)|`([^`\n]+)(?:`|$)/g
 
 // [{code: false, text}, …] in order; blank lines part paragraphs, fences hold code together.
 export function blocks(text) {
@@ -40,16 +41,19 @@ function element({ code, text }) {
   const block = document.createElement(code ? "pre" : "p")
   block.source = text
   if (code) block.append(Object.assign(document.createElement("code"), { textContent: text }))
-  else block.append(...inline(text))
+  else block.append(...spans(text).map(shown))
   return block
 }
 
-function inline(text) {
-  const parts = []
+const shown = ([tag, text]) => (tag ? Object.assign(document.createElement(tag), { textContent: text }) : text)
+
+// ["", text], ["strong", text] and ["code", text] in order.
+export function spans(text) {
+  const found = []
   let from = 0
   for (const { 0: whole, 1: bold, 2: code, index } of text.matchAll(INLINE)) {
-    parts.push(text.slice(from, index), Object.assign(document.createElement(bold ? "strong" : "code"), { textContent: bold ?? code }))
+    found.push(["", text.slice(from, index)], bold ? ["strong", bold] : ["code", code])
     from = index + whole.length
   }
-  return [...parts, text.slice(from)]
+  return [...found, ["", text.slice(from)]].filter(([, part]) => part)
 }

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import expect
 
-from models import Draft, Message, Project, User, db
+from models import Agent, Draft, Message, Project, User, db
 from models.delivery import WATCHDOG_SECONDS
 from models.posting import post_all
 from tests.browser.conftest import SLOW, House
@@ -128,6 +128,33 @@ class TestComforts:
         mara.page.close()
         expect(row).to_contain_text("away", timeout=SLOW)
 
+    def test_who_has_sent_it_types_no_more(self, house: House) -> None:
+        mara, jonas = house.enter("mara"), house.enter("jonas")
+        typing = jonas.page.locator(".typing")
+        mara.page.locator("#composer-text").press_sequentially("@jonas here it is" + "." * 40, delay=80)
+        expect(typing).to_contain_text("Mara Lindqvist is typing")
+
+        mara.page.keyboard.press("Enter")
+
+        jonas.message("here it is").wait_for()
+        expect(typing).to_be_empty(timeout=1000)
+
+    def test_reading_is_noted_while_the_room_is_never_quiet(self, house: House) -> None:
+        mara, jonas = house.enter("mara"), house.enter("jonas")
+        unread = jonas.page.locator(".sidebar .count")
+        jonas.page.goto("/oasis/agents")
+        expect(jonas.page.locator('.sidebar a[data-go="r"]')).to_have_css("font-weight", "500")
+        mara.say("@jonas first")
+        expect(unread).to_have_text("1 unread")
+        jonas.open()
+
+        for number in range(1, 16):
+            mara.say(f"@jonas number {number}.")
+            mara.message(f"number {number}.").wait_for()
+
+        jonas.message("number 15.").wait_for()
+        expect(unread).to_be_hidden(timeout=1500)
+
     def test_a_draft_survives_a_reload(self, house: House) -> None:
         mara = house.enter("mara")
 
@@ -144,6 +171,19 @@ class TestComforts:
         mara.page.keyboard.press("Enter")
 
         expect(mara.page.locator("#composer-text")).to_have_value(re.compile("ask @krillin"))
+
+    def test_all_is_offered_however_many_agents_there_are(self, house: House, app: Flask) -> None:
+        with app.app_context():
+            for number in range(9):
+                Agent.provision(Project.by_key("oasis").id, f"agent-{number}", f"Agent {number}")  # type: ignore[union-attr]
+            db.session.commit()
+        mara = house.enter("mara")
+
+        mara.page.locator("#composer-text").press_sequentially("@")
+
+        options = mara.page.get_by_role("option")
+        expect(options.last).to_contain_text("@all")
+        expect(options).to_have_count(9)
 
     def test_a_script_in_a_message_stays_text(self, house: House) -> None:
         mara, jonas = house.enter("mara"), house.enter("jonas")
@@ -201,3 +241,24 @@ def test_fifty_messages_stay_in_one_order_on_both_pages_through_a_restart(house:
 
     assert mara.messages() == jonas.messages()
     assert len(mara.messages()) == 21
+
+
+@pytest.mark.databases("sqlite")
+def test_an_agent_is_provisioned_and_what_is_wrong_stands_at_its_field(house: House) -> None:
+    mara = house.enter("mara", "/oasis/agents")
+    form = mara.page.get_by_role("dialog", name="New agent")
+    mara.page.get_by_role("button", name="New agent").click()
+    form.get_by_label("Key").fill("bulma")
+    form.get_by_label("Name").fill("Piccolo")
+
+    form.get_by_role("button", name="Provision agent").click()
+    expect(form.locator(".field", has=mara.page.get_by_label("Key")).locator(".error")).to_have_text(
+        "is taken"
+    )
+    expect(form.get_by_label("Key")).to_have_accessible_description(re.compile("^is taken What people type"))
+    form.get_by_label("Key").fill("piccolo")
+    form.get_by_role("button", name="Provision agent").click()
+
+    expect(mara.page.locator('[data-agent-row="piccolo"]')).to_be_visible()
+    expect(mara.page.locator("#subheading")).to_have_text("4 agents")
+    expect(form.locator(".error:visible")).to_have_count(0)

@@ -1,7 +1,7 @@
 // Text that is still arriving, cut into blocks.
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { blocks } from "../../static/helpers/draft_text.js"
+import { blocks, spans } from "../../static/helpers/draft_text.js"
 
 test("blank lines part paragraphs", () => {
   assert.deepEqual(blocks("one\ntwo\n\n\nthree"), [{ code: false, text: "one\ntwo" }, { code: false, text: "three" }])
@@ -13,3 +13,12 @@ test("a fence holds code together, also while it is still open", () => {
 })
 
 test("nothing yet is no block", () => assert.deepEqual(blocks("\n "), []))
+
+test("bold and code are seen before they are closed", () => {
+  assert.deepEqual(spans("**Demo:** and `x`"), [["strong", "Demo:"], ["", " and "], ["code", "x"]])
+  assert.deepEqual(spans("so **Demo: no"), [["", "so "], ["strong", "Demo: no"]])
+  assert.deepEqual(spans("**Demo*"), [["strong", "Demo"]])
+  assert.deepEqual(spans("run `make"), [["", "run "], ["code", "make"]])
+})
+
+test("a star that opens nothing stays", () => assert.deepEqual(spans("2 ** 3 and 4*5"), [["", "2 ** 3 and 4*5"]]))
