@@ -1,7 +1,7 @@
 """Who asks, and whether that principal may: one function reads every kind of credential."""
 
 import ipaddress
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,14 +19,17 @@ from models.session import LONGEST, NOTED_EVERY, UserSession
 from models.token import ApiToken, well_formed
 from models.user import Membership, User
 from webapp import idempotency
-from webapp.batching import Gate
 from webapp.csrf import session_cookie_name
+from webapp.kept import Recent
 from webapp.limits import READS
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 FRESH = NOTED_EVERY * 15
 """How old a sign-in may be for what would help a thief most: members, invites and tokens."""
+
+SEEN = 1000
+"""How many sessions a process knows without asking."""
 
 ROLE_OF_TOKEN = {"agent": "member", "worker": "viewer"}
 
@@ -85,14 +88,14 @@ def current_project() -> Project:
     return project
 
 
-def _find(together: bool = False) -> Principal:
+def _find(gated: bool = False) -> Principal:
     header = request.headers.get("Authorization")
     if header is not None:
         return by_token(_bearer(header))
     secret = request.cookies.get(session_cookie_name())
     if not secret:
         return NOBODY
-    return by_session_together(secret) if together else by_session(secret)
+    return by_session_seen_lately(secret) if gated else by_session(secret)
 
 
 def _bearer(header: str) -> str:
@@ -114,31 +117,17 @@ def by_session(secret: str) -> Principal:
     return _person(g.user_session, roles)
 
 
-def by_session_together(secret: str) -> Principal:
-    """The same, for a request that reads nothing else: all that wait share one query."""
-    gate: Gate[str, SignedIn] = current_app.extensions["sign_in"]
-    who, g.user_session = gate.enter(secret)
+def by_session_seen_lately(secret: str) -> Principal:
+    """The same for a gate, which asks again in the transaction that writes: known for a minute."""
+    seen: Recent[tuple[Principal, UserSession]] = current_app.extensions["seen_lately"]
+    known = seen.get(digest(secret))
+    if known is not None and not _due(known[1]):
+        who, g.user_session = known
+        return who
+    who = by_session(secret)
+    if who is not NOBODY:
+        seen.put(digest(secret), (who, g.user_session))
     return who
-
-
-SignedIn = tuple[Principal, UserSession | None]
-
-
-def _sign_in_together(secrets: Sequence[str]) -> list[SignedIn]:
-    sessions: dict[str, UserSession] = {}
-    roles: dict[str, dict[UUID, str]] = {}
-    with reading():
-        at = {"hashes": [digest(secret) for secret in secrets], **UserSession.living_at(utcnow())}
-        for session, project_id, role in db.session.execute(_TOGETHER, at):
-            sessions[session.token_hash] = session
-            known = roles.setdefault(session.token_hash, {})
-            if project_id is not None:
-                known[project_id] = role
-        db.session.close()
-    return [
-        (_person(sessions[key], roles[key]), sessions[key]) if key in sessions else (NOBODY, None)
-        for key in map(digest, secrets)
-    ]
 
 
 def _living(who: Any, *columns: Any) -> Any:
@@ -153,14 +142,8 @@ def _living(who: Any, *columns: Any) -> Any:
     )
 
 
-# Made once: every request asks one of them, and making it took longer than the database's answer.
+# Made once: every request asks it, and making it took longer than the database's answer.
 _ONE = _living(UserSession.token_hash == bindparam("hash"), UserSession, User, Project, Membership.role)
-_TOGETHER = _living(
-    UserSession.token_hash.in_(bindparam("hashes", expanding=True)),
-    UserSession,
-    Project.id,
-    Membership.role,
-)
 
 
 def _person(session: UserSession, roles: dict[UUID, str]) -> Principal:
@@ -221,12 +204,15 @@ def client_address() -> str:
 # --- may ---
 
 
-def policy(right: str, *, apart: bool = False, fresh: bool = False) -> Callable[[View], View]:
+def policy(
+    right: str, *, apart: bool = False, gated: bool = False, fresh: bool = False
+) -> Callable[[View], View]:
     """Declare and check what a view needs: a right, SIGNED_IN or OPEN.
 
     The project is the one of the address (project_key or project_id); a view without one calls
     `require` with the object that it loaded. With `apart` the check has a read transaction of its
-    own, closed before the view begins. With `fresh` the person must have signed in lately.
+    own, closed before the view begins; with `gated` too, and a gate asks for the right once more in the
+    transaction that writes. With `fresh` the person must have signed in lately.
     """
     if not known(right):
         raise ValueError(f"no such right: {right}")
@@ -236,11 +222,11 @@ def policy(right: str, *, apart: bool = False, fresh: bool = False) -> Callable[
         def guarded(*args: Any, **kwargs: Any) -> Any:
             try:
                 if right != OPEN:
-                    _authenticate(apart)
+                    _authenticate(apart, gated)
                     _check(right, kwargs)
                     if fresh:
                         _check_fresh()
-                answer = view(*args, **kwargs) if apart else idempotency.once(view, args, kwargs)
+                answer = view(*args, **kwargs) if apart or gated else idempotency.once(view, args, kwargs)
             except (Forbidden, NotYours) as error:
                 _audit_refusal(error, right)
                 raise
@@ -254,10 +240,10 @@ def policy(right: str, *, apart: bool = False, fresh: bool = False) -> Callable[
     return decorate
 
 
-def _authenticate(apart: bool) -> None:
-    if apart and "principal" not in g:
+def _authenticate(apart: bool, gated: bool) -> None:
+    if (apart or gated) and "principal" not in g:
         with reading():
-            g.principal = _find(together=True)
+            g.principal = _find(gated)
             if db.session.registry.has():  # else nothing was asked here, but by another request
                 db.session.commit()
     if principal().kind == "nobody":
@@ -345,7 +331,7 @@ def only_read_from_here() -> None:
 
 def install(app: Flask) -> None:
     app.extensions["principal"] = principal
-    app.extensions["sign_in"] = Gate(_sign_in_together)
+    app.extensions["seen_lately"] = Recent(SEEN)
 
     @app.before_request
     def begin() -> None:

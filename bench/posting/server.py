@@ -20,7 +20,7 @@ from models.posting import _message_of
 from models.thread import Thread
 from realtime.registry import PUBLISHED
 from realtime.server import Server, attach
-from webapp import auth, create_app
+from webapp import create_app
 from webapp.batching import Gate
 from webapp.gate import Post
 
@@ -84,7 +84,6 @@ class Memory:
 def main() -> None:
     app = create_app()
     attach(app, "eventlet")
-    auth.by_session_together = remembering(auth.by_session_together)
     memory = Memory(app.extensions["realtime"], app)
     app.extensions["gate"] = Gate(memory.write)
     threading.Thread(target=memory.send, daemon=True).start()

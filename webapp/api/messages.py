@@ -30,7 +30,7 @@ says = PUBLISHED["project_chat_messages"].row
 
 
 @bp.post("/threads/<uuid:thread_id>/messages")
-@policy("message.post", apart=True)
+@policy("message.post", gated=True)
 @bp.arguments(NewMessage)
 @bp.response(201, MessageRow)
 def post(new: dict[str, Any], thread_id: UUID) -> tuple[Response, int]:

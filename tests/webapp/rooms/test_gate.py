@@ -10,14 +10,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from models import Draft, Membership, Message, UserSession
+from models import Draft, Membership, Message, User, UserSession
 from models.base import utcnow
 from models.errors import Busy, Conflict, DomainError
 from models.markup import render
 from models.policy import Principal
+from models.session import NOTED_EVERY
 from tests import factories
+from tests.realtime.world import statements
 from tests.webapp.rooms.conftest import House
 from webapp import gate
 from webapp.batching import GATHERING, MANY, Gate
@@ -151,6 +154,37 @@ def test_a_right_withdrawn_on_the_way_counts(
     assert isinstance(outcome, DomainError)
     assert outcome.code == codes[end]
     assert db.session.query(Message).count() == 0
+
+
+def test_who_posts_often_is_looked_up_once_a_minute(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    def look_ups() -> int:
+        with statements() as run:
+            assert house.post(mara).status_code == 201
+        return sum("user_sessions.token_hash =" in statement for statement in run)
+
+    assert [look_ups(), look_ups(), look_ups()] == [1, 0, 0]
+    minute_ago = utcnow() - NOTED_EVERY
+    [session] = db.session.scalars(select(UserSession))
+    house.app.extensions["seen_lately"].get(session.token_hash)[1].seen_at = minute_ago
+    assert look_ups() == 1
+
+
+@pytest.mark.parametrize(("end", "status"), [("session", 401), ("account", 401), ("membership", 404)])
+def test_who_was_seen_lately_may_not_post_any_more(
+    house: House, mara: FlaskClient, db: SQLAlchemy, end: str, status: int
+) -> None:
+    assert house.post(mara).status_code == 201
+    if end == "session":
+        [session] = db.session.scalars(select(UserSession))
+        session.revoke()
+    elif end == "account":
+        db.session.get_one(User, house.mara.id).deactivated_at = utcnow()
+    else:
+        db.session.delete(Membership.of(house.project.id, house.mara.id))
+    db.session.commit()
+
+    assert house.post(mara).status_code == status
+    assert db.session.query(Message).count() == 1
 
 
 @pytest.mark.parametrize("end", ["token", "account", "agent"])
