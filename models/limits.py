@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, String, UniqueConstraint, func, select
+from sqlalchemy import JSON, Index, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Model, Row, db, utcnow
@@ -15,32 +15,50 @@ from models.errors import Conflict, TooMany
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT_AND_ADDRESS = 5
 PER_ADDRESS = 20
+PER_DEVICE = 10
+MOMENT = timedelta(minutes=1)
+FROM_EVERYWHERE = 200
+
+DEVICE = "@device:"
+"""Begins the `address` of an attempt by a known device, which stands there in place of its address."""
+
+_OFTEN = "too many failed attempts, try again later"
+_CROWDED = "too many sign-ins fail at this moment, from all addresses together: try again in a minute"
 
 
 class LoginAttempt(Row, Model):
-    """A failed attempt; limits count by account *and* address, so nobody can lock another one out."""
+    """A failed attempt; limits count by account *and* address, so nobody can lock another one out.
+
+    A known device has only a limit of its own, which nobody else can use up.
+    """
 
     __tablename__ = "login_attempts"
+    __table_args__ = (Index("ix_login_attempts_created_at", "created_at"),)
 
     account_hash: Mapped[str] = mapped_column(String(64), index=True)
     address: Mapped[str] = mapped_column(String(64), index=True)
 
     @classmethod
     def check(cls, email: str, address: str, own: int = 0) -> None:
-        """TooMany when this address failed too often; asked before the slow hash.
+        """TooMany when this address, or all together, failed too often; asked before the slow hash.
 
         With `own` one's own attempt is among those counted: asked after it was committed, guesses
         made at the same moment cannot all get through.
         """
-        since = utcnow() - WINDOW
-        here = select(func.count()).where(cls.address == address, cls.created_at > since)
-        both = here.where(cls.account_hash == _account(email))
-        if (db.session.scalar(both) or 0) >= PER_ACCOUNT_AND_ADDRESS + own or (
-            db.session.scalar(here) or 0
-        ) >= PER_ADDRESS + own:
-            raise TooMany(
-                "too many failed attempts, try again later", retry_after=int(WINDOW.total_seconds())
-            )
+        here = cls.address == address
+        if address.startswith(DEVICE):
+            cls._refuse_after(PER_DEVICE + own, WINDOW, _OFTEN, here)
+            return
+        on_account = cls.account_hash == _account(email)
+        cls._refuse_after(PER_ACCOUNT_AND_ADDRESS + own, WINDOW, _OFTEN, here, on_account)
+        cls._refuse_after(PER_ADDRESS + own, WINDOW, _OFTEN, here)
+        cls._refuse_after(FROM_EVERYWHERE + own, MOMENT, _CROWDED, ~cls.address.startswith(DEVICE))
+
+    @classmethod
+    def _refuse_after(cls, most: int, lately: timedelta, words: str, *which: Any) -> None:
+        count = select(func.count()).select_from(cls).where(cls.created_at > utcnow() - lately, *which)
+        if (db.session.scalar(count) or 0) >= most:
+            raise TooMany(words, retry_after=int(lately.total_seconds()))
 
     @classmethod
     def failed(cls, email: str, address: str) -> LoginAttempt:

@@ -78,9 +78,10 @@ class UserSession(Row, Model):
 
     @classmethod
     def revoke_all(cls, user: User, but: UUID | None = None) -> int:
-        """End every session of the person (but one); how many ended."""
+        """End every session of the person (but one), and all known devices; how many sessions ended."""
         sessions = db.session.scalars(select(cls).where(cls.user_id == user.id, cls.revoked_at.is_(None)))
         ended = [session for session in sessions if session.id != but]
         for session in ended:
             session.revoke()
+        user.forget_devices()
         return len(ended)

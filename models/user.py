@@ -61,6 +61,8 @@ class User(Row, Model):
     name: Mapped[str] = mapped_column(String(80))
     password_hash: Mapped[str | None] = mapped_column(String(200))
     deactivated_at: Mapped[datetime | None]
+    device_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Moves when the browsers that are known for this account are forgotten."""
 
     memberships: Mapped[list[Membership]] = relationship(back_populates="user")
 
@@ -93,6 +95,9 @@ class User(Row, Model):
 
     def reactivate(self) -> None:
         self.deactivated_at = None
+
+    def forget_devices(self) -> None:
+        self.device_epoch += 1
 
     @property
     def initials(self) -> str:

@@ -46,6 +46,7 @@ QUIET = frozenset(
         "seen_at",
         "last_seen_at",
         "last_used_at",
+        "device_epoch",
     }
 )
 """Columns whose change alone is not published: they move often, and no page shows them live."""

@@ -12,7 +12,7 @@ from flask import current_app, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import delete, exists, select
 
-from models import audit, labs
+from models import audit, labs, refusal
 from models.agent import Agent
 from models.base import changed_rows, db, reading, utcnow
 from models.errors import Busy, Forbidden, Invalid, NotFound
@@ -23,6 +23,7 @@ from models.session import UserSession
 from models.text import clean, clean_key, invalid, slug
 from models.token import ApiToken
 from models.user import PASSWORD_LENGTHS, Invite, Membership, User, hash_password, password_matches
+from webapp import devices
 from webapp.auth import client_address, current_user, principal
 
 RESERVED = frozenset(
@@ -73,23 +74,28 @@ def _matches(stored: str | None, password: str) -> bool:
 # --- signing in and out ---
 
 
-def sign_in(email: str, password: str, old_secret: str | None) -> tuple[UserSession, str]:
-    """A new session, and the secret for its cookie; commits. Invalid, after equal work, when wrong."""
+def sign_in(email: str, password: str, old_secret: str | None) -> tuple[User, str]:
+    """Who it is, and the secret of a new session; commits. Invalid, after equal work, when wrong."""
     address = client_address()
     with reading():  # a flood that is refused writes nothing
-        LoginAttempt.check(email, address)
         user = User.by_email(email) if "\0" not in email else None
+        counted_as = devices.known(user) or address
+        LoginAttempt.check(email, counted_as)
         db.session.commit()
-    attempt = _count(email, address)
+    attempt = _count(email, counted_as)
     stored = user.password_hash if user is not None and user.active else None
     if not _matches(stored, password[: PASSWORD_LENGTHS[1] + 1]):
-        audit.record("nobody", "sign_in.failed", f"account {digest(email.lower())[:16]}", address=address)
-        db.session.commit()
+        _note_failure(email, address)
         raise Invalid("the address or the password is not right")
     assert user is not None
     changed_rows(delete(LoginAttempt).where(LoginAttempt.id == attempt.id))
     audit.record(f"person:{user.id}", "sign_in", f"user {user.handle}", address=address)
-    return start_session(user, old_secret)
+    return user, start_session(user, old_secret)[1]
+
+
+def _note_failure(email: str, address: str) -> None:
+    subject = f"account {digest(email.lower())[:16]} from {address}"
+    refusal.note("nobody", "sign_in.failed", subject, most=refusal.OF_SIGN_INS, address=address)
 
 
 def _count(email: str, address: str) -> LoginAttempt:
@@ -138,11 +144,12 @@ def own_sessions() -> list[UserSession]:
 
 
 def change_password(user: User, current: str, new: object, keep: UUID | None) -> None:
-    """Ends every other session; commits. Invalid names the field that is wrong."""
-    stored, address = user.password_hash, client_address()
-    LoginAttempt.check(user.email, address)
-    attempt = _count(user.email, address)
+    """Ends every other session and all known devices; commits. Invalid names the field that is wrong."""
+    stored, counted_as = user.password_hash, devices.known(user) or client_address()
+    LoginAttempt.check(user.email, counted_as)
+    attempt = _count(user.email, counted_as)
     if not _matches(stored, current):
+        refusal.note(principal().key, "password.refused", f"user {user.handle}", address=client_address())
         raise invalid("current", "is not your password")
     made = hashed(new)
     changed_rows(delete(LoginAttempt).where(LoginAttempt.id == attempt.id))

@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from models.base import db
 from models.errors import Conflict, Invalid
 from models.policy import OPEN
-from webapp import accounts
+from webapp import accounts, devices
 from webapp.auth import current_user, only_read_from_here, policy, principal, set_session_cookie
 
 bp = Blueprint("invites", __name__)
@@ -60,4 +60,5 @@ def accept(secret: str) -> AnyResponse:
         return _page(secret, error.fields or {"email": [error.message]}, typed)
     response = make_response(redirect(f"/{project_key}/", 303))
     set_session_cookie(response, cookie, remember=True)
+    devices.remember(response, user)
     return response

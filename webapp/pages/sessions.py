@@ -7,7 +7,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from models.base import db
 from models.errors import Invalid, TooMany
 from models.policy import OPEN, SIGNED_IN
-from webapp import accounts, ballast
+from models.user import User
+from webapp import accounts, ballast, devices
 from webapp.auth import (
     current_session,
     forget_session_cookie,
@@ -51,7 +52,7 @@ def create() -> AnyResponse:
     email, password = request.form.get("email", ""), request.form.get("password", "")
     going = safe_next(request.form.get("next"))
     try:
-        secret = _sign_in(email, password)
+        user, secret = _sign_in(email, password)
     except (Invalid, TooMany) as error:
         db.session.rollback()
         response = make_response(_form(email[:254], going, error.message))
@@ -59,24 +60,28 @@ def create() -> AnyResponse:
         if isinstance(error, TooMany):
             response.headers["Retry-After"] = str(error.retry_after)
         return response
-    return _enter(going, secret, remember=request.form.get("remember") == "on")
+    return _enter(going, user, secret, remember=request.form.get("remember") == "on")
 
 
-def _sign_in(email: str, password: str) -> str:
-    """The new session's secret. A full disk gives up reserved room for it: somebody must get in to help."""
+def _sign_in(email: str, password: str) -> tuple[User, str]:
+    """Who it is, and the new session's secret.
+
+    A full disk gives up reserved room for it: somebody must get in to help.
+    """
     old = request.cookies.get(session_cookie_name())
     try:
-        return accounts.sign_in(email, password, old)[1]
+        return accounts.sign_in(email, password, old)
     except OperationalError as error:
         db.session.rollback()
         if not (disk_is_full(error) and ballast.let_go(current_app.config["DATABASE_URL"])):
             raise
-        return accounts.sign_in(email, password, old)[1]
+        return accounts.sign_in(email, password, old)
 
 
-def _enter(going: str, secret: str, remember: bool = True) -> Response:
+def _enter(going: str, user: User, secret: str, remember: bool = True) -> Response:
     response = make_response(redirect(going, 303))
     set_session_cookie(response, secret, remember)
+    devices.remember(response, user, remember)
     return response
 
 
@@ -115,4 +120,4 @@ def set_password(token: str) -> Response:
         only_read_from_here()
         return _reset_form(token, error.fields)
     _, secret = accounts.start_session(user, request.cookies.get(session_cookie_name()))
-    return _enter("/", secret)
+    return _enter("/", user, secret)

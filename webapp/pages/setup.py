@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from models.base import db
 from models.errors import Conflict, Invalid, NotFound
 from models.policy import OPEN
-from webapp import accounts, doctor
+from webapp import accounts, devices, doctor
 from webapp.accounts import FirstRun
 from webapp.auth import only_read_from_here, policy, set_session_cookie
 
@@ -73,4 +73,5 @@ def create() -> AnyResponse:
     first = "chat" if form.labs else "settings/labs"
     response = make_response(redirect(f"/{project.key}/{first}", 303))
     set_session_cookie(response, secret, remember=True)
+    devices.remember(response, user)
     return response
