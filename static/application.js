@@ -13,6 +13,7 @@ import DeliveryController from "./controllers/delivery_controller.js"
 import EditorController from "./controllers/editor_controller.js"
 import FollowController from "./controllers/follow_controller.js"
 import KeysController from "./controllers/keys_controller.js"
+import MenuController from "./controllers/menu_controller.js"
 import OutboxController from "./controllers/outbox_controller.js"
 import PresenceController from "./controllers/presence_controller.js"
 import ReactionsController from "./controllers/reactions_controller.js"
@@ -33,12 +34,22 @@ const application = Application.start()
 const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
   breaker: BreakerController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
-  delivery: DeliveryController, editor: EditorController, follow: FollowController, keys: KeysController, outbox: OutboxController, presence: PresenceController,
+  delivery: DeliveryController, editor: EditorController, follow: FollowController, keys: KeysController, menu: MenuController, outbox: OutboxController, presence: PresenceController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
+
+// Who changed a switch by key goes on from there when the page comes back.
+let changed = null
+document.addEventListener("turbo:submit-start", ({ target }) => {
+  changed = target.contains(document.activeElement) ? document.activeElement.id : null
+})
+document.addEventListener("turbo:load", () => {
+  if (changed) document.getElementById(changed)?.focus({ preventScroll: true })
+  changed = null
+})
 
 // The page is a snapshot at the seqs it names; what happened since comes by the streams.
 document.addEventListener("turbo:load", () => {

@@ -20,7 +20,6 @@ export default class extends Controller {
     const button = event.currentTarget instanceof Element && event.currentTarget.closest(".msg__tools button")
     this.pickerTarget.showPopover()
     this.#place((button || this.#message).getBoundingClientRect())
-    this.pickerTarget.querySelector("button").focus()
   }
 
   pick({ params }) {
