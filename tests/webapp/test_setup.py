@@ -76,6 +76,14 @@ def test_the_link_works_once(client: FlaskClient, app: Flask, code: str, db: SQL
     assert len(db.session.scalars(select(User)).all()) == 1
 
 
+def test_who_comes_before_the_first_owner_is_told_how_to_set_up(client: FlaskClient, code: str) -> None:
+    assert "setup-link" in client.get("/sign-in").text
+
+    fill_in(client, code)
+
+    assert "setup-link" not in client.application.test_client().get("/sign-in").text
+
+
 @pytest.mark.parametrize("wrong", ["", "x", "first owner", "null"])
 def test_another_code_opens_nothing(client: FlaskClient, wrong: str) -> None:
     assert client.get(f"/setup?code={wrong}").status_code == 403

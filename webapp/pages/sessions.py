@@ -1,6 +1,7 @@
 """Signing in and out, and a new password by a one-time link."""
 
 from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request
+from sqlalchemy import exists, select
 from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -39,11 +40,12 @@ def new() -> AnyResponse:
     if who.kind == "person" and "next" not in request.args:
         return redirect("/", 303)
     email = g.user.email if who.kind == "person" else ""
-    return make_response(_form(email, going))
+    nobody = not db.session.scalar(select(exists().select_from(User)))
+    return make_response(_form(email, going, nobody=nobody))
 
 
-def _form(email: str, going: str, error: str | None = None) -> str:
-    return render_template("sessions/new.html", email=email, next=going, error=error, workspace=None)
+def _form(email: str, going: str, error: str | None = None, nobody: bool = False) -> str:
+    return render_template("sessions/new.html", email=email, next=going, error=error, nobody=nobody)
 
 
 @bp.post("/sign-in")
