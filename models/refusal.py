@@ -36,7 +36,7 @@ def note(
 ) -> bool:
     """Append an entry, in a transaction of its own; False when it is one too many, or cannot be written.
 
-    `project`, by id or key, is the one that was asked for: where none is, nobody was refused anything.
+    `project`, by id or key, is the one that was asked for: where none is open, nobody was refused anything.
     """
     subject = subject[:200]
     try:
@@ -55,7 +55,7 @@ def _id_of(project: UUID | str | None) -> UUID | None:
     if project is None:
         return None
     column = Project.id if isinstance(project, UUID) else Project.key
-    return db.session.scalar(select(Project.id).where(column == project))
+    return db.session.scalar(select(Project.id).where(column == project, Project.archived_at.is_(None)))
 
 
 def _due(actor: str, action: str, subject: str, project_id: UUID | None, most: int) -> bool:

@@ -85,6 +85,10 @@ def test_what_is_missing_or_allowed_or_asked_by_nobody_is_not(
     assert ask(owner, f"/api/projects/{new_id()}/members") == 404
     assert ask(owner, "/nothing/chat") == 404
     assert ask(owner, f"/api/threads/{new_id()}/messages") == 404
+    archived = factories.project()
+    factories.membership(archived, site.people["owner"], "owner")
+    archived.archived_at = utcnow()
+    assert ask(owner, f"/{archived.key}/chat") == 404
     assert ask(owner, f"{site.api}/tokens") == 200
     assert ask(app.test_client(), f"{site.api}/tokens") == 401
 
