@@ -30,8 +30,7 @@ from models.errors import Conflict
 from models.worker import Worker
 
 if TYPE_CHECKING:
-    from models.markup import Rendered
-    from models.message import Message
+    from models.message import Answer, Message
 
 LEASE_SECONDS = 30
 WATCHDOG_SECONDS = 120
@@ -223,19 +222,18 @@ class Delivery(Row, Stateful, Model):
     def finish(
         self,
         token: str,
-        answer: str,
+        said: Answer,
         usage: dict[str, Any],
         stopped_by: str | None = None,
-        rendered: Rendered | None = None,
     ) -> bool:
         """Processed: the answer becomes a message. False, and nothing changed, if the lease was lost."""
-        from models.posting import answer as post_answer
+        from models.posting import answer
 
         result = {"stopped_by": stopped_by} if stopped_by else {}
         if not self._end("processed", token, result, usage=usage, partial=""):
             return False
-        if answer.strip():
-            post_answer(self, answer, dict(result), int(usage.get("output", 0)), rendered)
+        if said.content.strip():
+            answer(self, said, dict(result), int(usage.get("output", 0)))
         return self._changed()
 
     def fail(self, reason: str, token: str | None = None, usage: dict[str, Any] | None = None) -> bool:
@@ -315,8 +313,10 @@ class Delivery(Row, Stateful, Model):
         self._changed()
 
     def _stopped(self, by: str) -> bool:
+        from models.message import Answer
+
         token = self.lease_token or ""
-        return self.finish(token, self.partial, self.usage or {}, stopped_by=by)
+        return self.finish(token, Answer.of(self.partial), self.usage or {}, stopped_by=by)
 
     def _end(self, status: str, token: str | None, result: dict[str, Any], **values: Any) -> bool:
         old = "delivered" if token is not None else ("queued", "delivered")

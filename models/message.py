@@ -31,6 +31,7 @@ from models.thread import Thread, ThreadRead
 from models.user import User
 
 LONGEST = 16_384
+LONGEST_ANSWER = 8 * LONGEST
 EMOJI = ("👍", "❤️", "🎉", "😄", "👀", "✅", "🚀", "🤔")
 STATUSES = ("sent", "delivered", "read", "failed")
 TYPES = ("text", "task_proposal", "action_proposal", "system")
@@ -71,6 +72,22 @@ class Draft:
     def key(self) -> tuple[UUID | None, str | None, str | None]:
         """What is used once only: the author and his client_id."""
         return self.user_id, self.agent_key, self.client_id
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an agent answers, rendered beforehand: long markdown takes a second, no lock waits for it."""
+
+    content: str
+    rendered: Rendered
+
+    @classmethod
+    def of(cls, text: str) -> Answer:
+        """Model text is not trusted to be clean: what no database holds is taken away, or is too much."""
+        text = text.replace("\0", "").encode("utf-8", "replace").decode()
+        if len(text) > LONGEST_ANSWER:
+            text = text[:LONGEST_ANSWER] + "\n\n(cut off here)"
+        return cls(text, render(text))
 
 
 class Message(Row, Model):

@@ -13,8 +13,7 @@ from models.agent import Agent
 from models.base import db, utcnow
 from models.delivery import Delivery
 from models.errors import Conflict, DomainError, Invalid
-from models.markup import Rendered, render
-from models.message import LONGEST, Draft, Message, system_line
+from models.message import Answer, Draft, Message, system_line
 from models.project import Project
 from models.thread import BREAKER_TURNS, Thread
 from models.user import Membership, User
@@ -211,15 +210,9 @@ class Audience:
         return list(self.agents) if "all" in mentions else [name for name in mentions if name in self.agents]
 
 
-def answer(
-    delivery: Delivery, text: str, meta: dict[str, Any], tokens: int, rendered: Rendered | None = None
-) -> Message:
-    """The agent's answer as a message: made at the end of its turn, or at Stop with the text so far.
-
-    The web process brings it `rendered`, since that takes its time.
-    """
+def answer(delivery: Delivery, said: Answer, meta: dict[str, Any], tokens: int) -> Message:
+    """The agent's answer as a message: made at the end of its turn, or at Stop with the text so far."""
     thread = db.session.get_one(Thread, delivery.thread_id)
-    rendered = rendered or render(_fitting(text))
     message = Message(
         id=delivery.reply_id,
         created_at=utcnow(),
@@ -228,15 +221,15 @@ def answer(
         seq=thread.next_seq(),
         author_kind="agent",
         author_key=delivery.target_agent_key,
-        content=_fitting(text),
-        content_html=rendered.html,
+        content=said.content,
+        content_html=said.rendered.html,
         message_type="text",
         meta=meta,
         status="sent",
     )
     db.session.add(message)
     if "stopped_by" not in meta:
-        _call_others(thread, message, rendered.mentions, tokens)
+        _call_others(thread, message, said.rendered.mentions, tokens)
     return message
 
 
@@ -255,9 +248,3 @@ def _call_others(thread: Thread, message: Message, mentions: Sequence[str], toke
             thread,
             f"The agents answered each other {BREAKER_TURNS} times. A person decides whether they go on.",
         )
-
-
-def _fitting(text: str) -> str:
-    """What both databases hold: model text is not trusted to be clean."""
-    text = text.replace("\0", "").encode("utf-8", "replace").decode()
-    return text if len(text) <= 8 * LONGEST else text[: 8 * LONGEST] + "\n\n(cut off here)"

@@ -18,6 +18,7 @@ from agents.tools import registry
 from agents.tools.tool import ToolContext
 from models.crashpoint import crashpoint
 from models.delivery import Delivery
+from models.message import Answer
 from queues import deliveries, requests
 from queues.answering import Answering, Why, show
 from queues.database import AWAY, DatabaseThread
@@ -247,19 +248,21 @@ class ChatWorker:
     async def _record(self, one: Answering, outcome: Outcome) -> bool:
         """Write how it ended, in one transaction; False when that was somebody else's to say."""
         claimed, text, usage = one.claimed, outcome.text, outcome.usage
+        # Long markdown takes a second, which neither a transaction nor the other answers may wait for.
+        said = await asyncio.to_thread(Answer.of, text)
         certainly = partial(self._database.certainly, self._database.write)
         match outcome.status, one.why:
             case "cancelled", "stopped":
-                return await certainly(deliveries.stop, claimed, text, usage)
+                return await certainly(deliveries.stop, claimed, said, usage)
             case "cancelled", "lost":
                 await certainly(deliveries.let_go, claimed)
                 return False
             case "cancelled", _:
-                return await certainly(deliveries.put_back, claimed, text, usage)
+                return await certainly(deliveries.put_back, claimed, said, usage)
             case "done", _:
-                return await certainly(deliveries.finish, claimed, text, usage)
+                return await certainly(deliveries.finish, claimed, said, usage)
             case "stopped", _ if text.strip():
-                return await certainly(deliveries.finish, claimed, text, usage, _limit(outcome.error))
+                return await certainly(deliveries.finish, claimed, said, usage, _limit(outcome.error))
         return await certainly(deliveries.fail, claimed, outcome.error, text, usage)
 
     async def _broken(self, one: Answering) -> None:

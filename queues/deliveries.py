@@ -10,6 +10,7 @@ from agents.context import Pack, packs
 from models.base import db
 from models.crashpoint import crashpoint
 from models.delivery import Delivery
+from models.message import Answer
 from queues import roster
 from realtime.registry import PUBLISHED
 
@@ -108,17 +109,17 @@ def keep(tokens: Sequence[str], texts: Mapping[str, str], doing: Sequence[Doing]
     return held
 
 
-def finish(claimed: Claimed, text: str, usage: dict[str, Any], stopped_by: str | None = None) -> bool:
+def finish(claimed: Claimed, said: Answer, usage: dict[str, Any], stopped_by: str | None = None) -> bool:
     """The answer is said; False when the lease was lost, and then nothing was changed."""
     delivery = db.session.get_one(Delivery, claimed.id)
-    return _ended(claimed, delivery.finish(claimed.token, text, usage, stopped_by))
+    return _ended(claimed, delivery.finish(claimed.token, said, usage, stopped_by))
 
 
-def stop(claimed: Claimed, text: str, usage: dict[str, Any]) -> bool:
+def stop(claimed: Claimed, said: Answer, usage: dict[str, Any]) -> bool:
     """A person ended it: what was written until then is the answer."""
     delivery = db.session.get_one(Delivery, claimed.id)
     by = delivery.stopped_by or "a person"
-    return _ended(claimed, delivery.finish(claimed.token, text, usage, by))
+    return _ended(claimed, delivery.finish(claimed.token, said, usage, by))
 
 
 def fail(claimed: Claimed, reason: str, text: str, usage: dict[str, Any] | None) -> bool:
@@ -127,11 +128,11 @@ def fail(claimed: Claimed, reason: str, text: str, usage: dict[str, Any] | None)
     return _ended(claimed, delivery.fail(reason, claimed.token, usage))
 
 
-def put_back(claimed: Claimed, text: str, usage: dict[str, Any]) -> bool:
+def put_back(claimed: Claimed, said: Answer, usage: dict[str, Any]) -> bool:
     """The worker stops: somebody else begins anew, unless a person wanted it to end anyway."""
     delivery = db.session.get_one(Delivery, claimed.id)
     if delivery.desired_status == "stopped":
-        return stop(claimed, text, usage)
+        return stop(claimed, said, usage)
     return _ended(claimed, delivery.put_back(claimed.token))
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from models.agent import Agent
 from models.base import db
 from models.delivery import LONGEST_REPORTED, Delivery
-from models.markup import Rendered
+from models.message import Answer
 from models.text import invalid
 from models.thread import Thread
 from queues import roster
@@ -54,11 +54,9 @@ def progress(
     return text
 
 
-def finish(
-    agent: Agent, delivery: Delivery, attempt: int, text: str, rendered: Rendered, usage: dict[str, int]
-) -> None:
+def finish(agent: Agent, delivery: Delivery, attempt: int, said: Answer, usage: dict[str, int]) -> None:
     """The answer is said."""
-    delivery.finish(delivery.held(attempt), text, usage, rendered=rendered)
+    delivery.finish(delivery.held(attempt), said, usage)
     roster.rest(agent.project_id, agent.key)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import event, select, tuple_
 
 from models.base import reading
 from models.delivery import Delivery
-from models.message import Message
+from models.message import Answer, Message
 from queues import deliveries
 from queues.sweeper import Sweeper
 from queues.watchdog import Watchdog
@@ -147,7 +147,7 @@ def test_answering(say: Any, plans: Plans, db: SQLAlchemy) -> None:
             deliveries.prepare([claimed, *others])
             db.session.rollback()
         deliveries.keep([claimed.token], {claimed.token: "so far"}, [])
-        deliveries.finish(claimed, "the answer", {})
+        deliveries.finish(claimed, Answer.of("the answer"), {})
         db.session.commit()
 
     assert db.session.get_one(Delivery, claimed.id).status == "processed"

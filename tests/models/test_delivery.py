@@ -10,6 +10,7 @@ from models import Agent, Delivery, Message, Worker, db
 from models.base import changed_rows, changes_of, db_now, utcnow
 from models.delivery import MAX_ATTEMPTS
 from models.errors import Conflict
+from models.message import Answer
 from tests.models.conftest import Room
 
 
@@ -80,7 +81,7 @@ def test_an_external_agents_deliveries_are_not_claimed_by_our_worker(room: Room)
 def test_an_answer_becomes_a_message_with_the_id_that_was_promised(room: Room, db: SQLAlchemy) -> None:
     delivery, token = taken(room)
 
-    assert delivery.finish(token, "Yes, **here**.", {"output": 4})
+    assert delivery.finish(token, Answer.of("Yes, **here**."), {"output": 4})
     db.session.commit()
 
     answer = db.session.get_one(Message, delivery.reply_id)
@@ -96,7 +97,7 @@ def test_a_write_under_an_old_token_changes_nothing(room: Room, db: SQLAlchemy) 
     assert delivery.lost()
     assert delivery.take()
 
-    assert not delivery.finish(old, "late", {})
+    assert not delivery.finish(old, Answer.of("late"), {})
     assert not delivery.fail("late", old)
     assert not delivery.put_back(old)
     assert not Delivery.progress(old, "late")
@@ -183,7 +184,7 @@ def test_a_stop_reaches_the_worker_with_its_next_renewal(room: Room) -> None:
 def test_a_stopped_answer_keeps_its_text_and_calls_nobody(room: Room, db: SQLAlchemy) -> None:
     delivery, token = taken(room)
 
-    delivery.finish(token, "I was about to ask @bulma", {"output": 6}, stopped_by="Mara")
+    delivery.finish(token, Answer.of("I was about to ask @bulma"), {"output": 6}, stopped_by="Mara")
 
     answer = db.session.get_one(Message, delivery.reply_id)
     assert answer.meta == {"stopped_by": "Mara"}
@@ -264,7 +265,7 @@ def test_a_message_to_two_agents_is_read_when_both_have_answered(room: Room) -> 
     assert message.status == "sent"
     second.take()
     assert message.status == "delivered"
-    first.finish(first.lease_token or "", "ok", {})
+    first.finish(first.lease_token or "", Answer.of("ok"), {})
     assert message.status == "delivered"
-    second.finish(second.lease_token or "", "ok", {})
+    second.finish(second.lease_token or "", Answer.of("ok"), {})
     assert message.status == "read"

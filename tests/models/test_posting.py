@@ -5,6 +5,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from models import Delivery, Draft, Message
 from models.errors import Conflict, Invalid
+from models.message import Answer
 from models.posting import post, post_all
 from models.thread import BREAKER_TURNS
 from tests.models.conftest import Room
@@ -44,7 +45,7 @@ def test_without_a_default_agent_nobody_is_addressed(room: Room) -> None:
 def test_an_answer_to_an_agents_message_goes_to_that_agent(room: Room) -> None:
     [delivery] = room.say("@bulma hello").deliveries
     delivery.take()
-    delivery.finish(delivery.lease_token or "", "hi", {})
+    delivery.finish(delivery.lease_token or "", Answer.of("hi"), {})
 
     assert targets(room.say("thanks", reply_to=delivery.reply_id)) == ["bulma"]
 
@@ -110,7 +111,7 @@ class TestBreaker:
         from models import db
 
         assert delivery.take()
-        assert delivery.finish(delivery.lease_token or "", text, {"output": 10})
+        assert delivery.finish(delivery.lease_token or "", Answer.of(text), {"output": 10})
         return db.session.get_one(Message, delivery.reply_id)
 
     def exchange(self, room: Room) -> Message:
@@ -163,6 +164,6 @@ def test_an_agents_message_goes_only_to_whom_it_mentions(room: Room, db: SQLAlch
     [delivery] = room.say("@trunks hello").deliveries
     delivery.take()
 
-    delivery.finish(delivery.lease_token or "", "all fine, I am @trunks", {})
+    delivery.finish(delivery.lease_token or "", Answer.of("all fine, I am @trunks"), {})
 
     assert db.session.get_one(Message, delivery.reply_id).deliveries == []

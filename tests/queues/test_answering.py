@@ -14,6 +14,7 @@ from agents.provider import Part
 from agents.usage import Budget, Usage
 from models import Delivery, db
 from models.base import Stateful
+from models.message import Answer
 from queues import answering, deliveries
 from queues.answering import Answering
 from queues.deliveries import Claimed
@@ -157,4 +158,4 @@ def test_a_build_that_ignores_the_lease_is_caught(crew: Crew, monkeypatch: pytes
 
     monkeypatch.setattr(Delivery, "try_advance", careless)
 
-    assert deliveries.finish(late, "late", {})
+    assert deliveries.finish(late, Answer.of("late"), {})

@@ -1,6 +1,7 @@
 """The chat worker: what waits is answered, and each way to end is written once."""
 
 from collections.abc import Callable, Sequence
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from agents.context import Pack
 from agents.demo import OWN_KEY, addressed
 from agents.wire import Call, Fail, Fault, Say
 from models import Delivery, db
+from models.markup import Rendered, render
 from queues import deliveries
 from queues.deliveries import Claimed
 from tests.queues.conftest import Running
@@ -87,6 +89,27 @@ def test_an_agent_is_idle_only_when_its_last_answer_ended(crew: Crew, start: Sta
     assert crew.doing("trunks") in ("thinking", "writing")
     crew.wait(long, "processed", timeout=20)
     assert crew.doing("trunks") == "idle"
+
+
+def test_markdown_that_takes_long_holds_up_no_other_answer(
+    crew: Crew, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long, short = crew.ask("@trunks long"), crew.ask("@trunks short")
+    begun, go_on = Event(), Event()
+
+    def slow(text: str) -> Rendered:
+        if "long" in text:
+            begun.set()
+            assert go_on.wait(20)
+        return render(text)
+
+    monkeypatch.setattr("models.message.render", slow)
+    start(lambda body: Say("long" if "@trunks long" in _asked(body) else "short", delay=0.05))
+    assert begun.wait(10)
+    crew.wait(short, "processed")
+    go_on.set()
+
+    assert crew.wait(long, "processed").status == "processed"
 
 
 def _asked(body: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ from models import (
     labs,
 )
 from models.base import utcnow
+from models.message import Answer
 from models.thread import BREAKER_TURNS
 from realtime import publication, registry
 from realtime.registry import PUBLISHED
@@ -123,7 +124,7 @@ def a_worker_moves_on_quietly(world: World) -> None:
 @mutation
 def an_agent_answers_and_calls_another(world: World) -> None:
     one = delivery("asked @trunks")
-    assert one.finish(token_of(one), "answered, @bulma goes on", {"output": 7})
+    assert one.finish(token_of(one), Answer.of("answered, @bulma goes on"), {"output": 7})
 
 
 @mutation
@@ -168,7 +169,7 @@ def a_running_delivery_is_asked_to_stop(world: World) -> None:
 @mutation
 def a_running_delivery_stops(world: World) -> None:
     one = delivery("long")
-    assert one.finish(token_of(one), "half an ans", {}, stopped_by="Mara")
+    assert one.finish(token_of(one), Answer.of("half an ans"), {}, stopped_by="Mara")
 
 
 @mutation
@@ -177,7 +178,7 @@ def the_breaker_opens(world: World) -> None:
     for turn in range(BREAKER_TURNS + 1):
         [one] = Delivery.claim(1)
         other = "bulma" if one.target_agent_key == "trunks" else "trunks"
-        assert one.finish(token_of(one), f"turn {turn}, @{other}", {})
+        assert one.finish(token_of(one), Answer.of(f"turn {turn}, @{other}"), {})
     assert world.room.paused_at
 
 
@@ -191,7 +192,7 @@ def the_breaker_opens_again_and_a_person_stops_them(world: World) -> None:
     for turn in range(BREAKER_TURNS + 1):
         [one] = Delivery.claim(1)
         other = "bulma" if one.target_agent_key == "trunks" else "trunks"
-        assert one.finish(token_of(one), f"again {turn}, @{other}", {})
+        assert one.finish(token_of(one), Answer.of(f"again {turn}, @{other}"), {})
     db.session.commit()
     world.room.halt()
 
@@ -213,7 +214,7 @@ def a_person_talks_with_an_agent_alone(world: World) -> None:
     one.react(world.mara, "✅")
     db.session.commit()
     [private] = Delivery.claim(5)
-    assert private.finish(token_of(private), "between us", {})
+    assert private.finish(token_of(private), Answer.of("between us"), {})
 
 
 @mutation

@@ -10,7 +10,7 @@ from models.agent import Agent, AgentStatus
 from models.base import db, reading
 from models.delivery import Delivery
 from models.errors import Forbidden, NotFound
-from models.markup import render
+from models.message import Answer
 from models.text import clean
 from queues import external
 from realtime import pump
@@ -104,9 +104,9 @@ def finish(said: dict[str, Any], delivery_id: UUID) -> Response:
         text = delivery.partial if said["text"] is None else said["text"]
         db.session.close()
     # Before the write transaction begins: markdown takes its time.
-    rendered = beside(text, lambda: render(text))
+    answer = beside(text, lambda: Answer.of(text))
     delivery, agent = _mine(delivery_id, lock=True)
-    external.finish(agent, delivery, said["attempt"], text, rendered, said["usage"])
+    external.finish(agent, delivery, said["attempt"], answer, said["usage"])
     agent.state.poll()
     db.session.commit()
     return jsonify(published.row(delivery))

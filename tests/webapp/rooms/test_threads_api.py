@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 
 from models import AuditEntry, Delivery, ExecutorRequest, Message, Worker
+from models.message import Answer
 from models.thread import BREAKER_TURNS
 from realtime import tickets
 from tests import factories
@@ -177,7 +178,7 @@ class TestDeliveries:
 
         assert answer.get_json() == {"offset": 0, "text": "So far", "delivery_id": str(delivery.id)}
 
-        delivery.finish(delivery.lease_token or "", "So far, so good", {})
+        delivery.finish(delivery.lease_token or "", Answer.of("So far, so good"), {})
         after = mara.get(f"/api/messages/{delivery.reply_id}/partial")
         assert (after.status_code, after.get_json()["text"]) == (200, None)  # no error: a page may ask late
 
