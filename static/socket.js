@@ -93,8 +93,20 @@ class Connection extends EventTarget {
   #disconnected(why) {
     this.#tell("state")
     this.#fallbackSoon()
-    if (why === "io server disconnect") setTimeout(() => this.#streams.size && this.#socket.connect(), jitter(this.#byeMs || 1000))
+    if (why === "io server disconnect") {
+      if (!this.#byeMs) this.#ask()
+      setTimeout(() => this.#streams.size && this.#socket.connect(), jitter(this.#byeMs || 1000))
+    }
     this.#byeMs = 0
+  }
+
+  // A server that stays and sends us away has a reason: a session that ended elsewhere is told by the answer.
+  async #ask() {
+    try {
+      await request("GET", "/api/health")
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error
+    }
   }
 
   #refused() {

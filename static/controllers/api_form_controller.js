@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { Offline, reason, request } from "../helpers/api.js"
-import { toast } from "../helpers/dom.js"
+import { sentence, toast } from "../helpers/dom.js"
 
 // A form that is sent as JSON; what is wrong is said at the field.
 export default class extends Controller {
@@ -39,7 +39,7 @@ export default class extends Controller {
 
   // Beneath the field, before its hint, until the form is sent again.
   #mark(field, words) {
-    const line = Object.assign(document.createElement("p"), { className: "error", id: `${field.id}-wrong`, textContent: words })
+    const line = Object.assign(document.createElement("p"), { className: "error", id: `${field.id}-wrong`, textContent: sentence(words) })
     field.after(line)
     field.setAttribute("aria-invalid", "true")
     field.dataset.hint = field.getAttribute("aria-describedby") ?? ""

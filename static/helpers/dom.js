@@ -15,6 +15,9 @@ export function morph(current, fresh) {
   morphElements(current, fresh)
 }
 
+// What the server says of a field begins small; where it stands alone it is a sentence.
+export const sentence = (words) => `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`
+
 // The controller of another behaviour on the same element.
 export const sibling = (controller, name) => controller.application.getControllerForElementAndIdentifier(controller.element, name)
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import expect
 
-from models import Agent, Draft, Message, Project, User, db
+from models import Agent, Draft, Message, Project, User, UserSession, db
 from models.delivery import WATCHDOG_SECONDS
 from models.posting import post_all
 from tests.browser.conftest import SLOW, House
@@ -253,12 +253,27 @@ def test_an_agent_is_provisioned_and_what_is_wrong_stands_at_its_field(house: Ho
 
     form.get_by_role("button", name="Provision agent").click()
     expect(form.locator(".field", has=mara.page.get_by_label("Key")).locator(".error")).to_have_text(
-        "is taken"
+        "Is taken."
     )
-    expect(form.get_by_label("Key")).to_have_accessible_description(re.compile("^is taken What people type"))
+    expect(form.get_by_label("Key")).to_have_accessible_description(
+        re.compile(r"^Is taken\. What people type")
+    )
     form.get_by_label("Key").fill("piccolo")
     form.get_by_role("button", name="Provision agent").click()
 
     expect(mara.page.locator('[data-agent-row="piccolo"]')).to_be_visible()
     expect(mara.page.locator("#subheading")).to_have_text("4 agents")
     expect(form.locator(".error:visible")).to_have_count(0)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_session_that_was_ended_elsewhere_leaves_the_room_at_once(house: House, app: Flask) -> None:
+    mara, jonas = house.enter("mara"), house.enter("jonas")
+    with app.app_context():
+        UserSession.revoke_all(User.by_email("jonas@example.org"))  # type: ignore[arg-type]
+        db.session.commit()
+
+    jonas.page.wait_for_url("**/sign-in**", timeout=2500)
+
+    mara.say("@jonas are you gone?")
+    expect(mara.message("are you gone?")).to_be_visible()

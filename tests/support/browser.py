@@ -23,9 +23,12 @@ DESK = {"width": 1280, "height": 800}
 EXPECTED = (
     "Failed to load resource: net::",
     "WebSocket connection to",
-    *(f"Failed to load resource: the server responded with a status of {status}" for status in (409, 422)),
+    *(
+        f"Failed to load resource: the server responded with a status of {status}"
+        for status in (401, 409, 422)
+    ),
 )
-"""What the browser itself writes when a test stops the server, or sends a form that is refused."""
+"""What the browser itself writes when a test stops the server, ends a session, or sends what is refused."""
 
 
 @contextmanager
