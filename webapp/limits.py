@@ -110,6 +110,11 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def refuse() -> None:
+        # First: the library decodes the address again, and strictly, wherever it is asked for as a whole.
+        try:
+            request.query_string.decode()
+        except UnicodeDecodeError:
+            raise BadRequest("an address must be valid UTF-8") from None
         if len(request.full_path) > LONGEST_ADDRESS:
             raise RequestURITooLarge
         if "\0" in request.path or any("\0" in part for pair in request.args.items(True) for part in pair):

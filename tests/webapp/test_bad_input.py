@@ -101,6 +101,17 @@ def test_bad_addresses_are_only_not_found(owner: FlaskClient, path: str) -> None
     assert 300 <= owner.get(path).status_code < 500
 
 
+@pytest.mark.parametrize("path", ["/sign-in", "/", "/api/me", "/healthz", "/nothing/here"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_address_of_other_bytes_than_utf_8_is_refused(
+    client: FlaskClient, site: Site, method: str, path: str
+) -> None:
+    for asker in (client, site.browser("owner")):
+        answer = asker.open(path, method=method, environ_overrides={"QUERY_STRING": "x=\xff"})
+
+        assert answer.status_code == 400
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/setup", "/invites/x", "/reset/x"])
 @pytest.mark.parametrize(
     "value", ["", "\0", "x" * 300_000, "\u202e", "\ud800".encode("utf-8", "surrogatepass")]
