@@ -131,7 +131,10 @@ def _to_sign_in() -> BaseResponse:
 
 
 def _page_before() -> str:
-    before = urlsplit(request.referrer or "")
+    try:
+        before = urlsplit(request.referrer or "")
+    except ValueError:  # an open bracket in the place of the host
+        return "/"
     return before.path if before.netloc == request.host else "/"
 
 

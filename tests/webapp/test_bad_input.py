@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests import factories
 from tests.webapp.conftest import Site
+from webapp.csrf import VISITOR, token_for
 
 DEEP = "[" * 17 + "]" * 17
 BODIES = {
@@ -123,6 +124,16 @@ def test_bad_forms_of_visitors(app: Flask, path: str, value: str | bytes) -> Non
     answer = client.post(path, data=dict.fromkeys(names, value))
 
     assert 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize("before", ["http://[", "//[x", "http://x]/", "\\", "http://localhost:x/", "é"])
+def test_who_must_sign_in_first_may_come_from_anywhere(client: FlaskClient, site: Site, before: str) -> None:
+    client.set_cookie(VISITOR, "somebody")
+    form = {"csrf_token": token_for("somebody")}
+
+    answer = client.post(f"{site.settings}/labs", data=form, headers={"Referer": before})
+
+    assert (answer.status_code, answer.location) == (303, "/sign-in?next=/")
 
 
 def test_many_parts_are_refused(owner: FlaskClient, site: Site) -> None:
