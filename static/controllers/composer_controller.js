@@ -6,6 +6,7 @@ import { runCommand } from "../helpers/commands.js"
 import { agent, nameOf } from "../helpers/roster.js"
 
 const TYPING_EVERY_MS = 3000
+const PAUSE_MS = 300
 const HINTS = {
   live: ["", "Live · Enter sends"],
   backup: ["warn", "Backup · Will be delivered when agent comes online"],
@@ -19,6 +20,7 @@ export default class extends Controller {
 
   #replyTo = null
   #typedAt = 0
+  #paused
   #saveSoon = debounce(() => this.#save(), 200)
 
   connect() {
@@ -43,6 +45,14 @@ export default class extends Controller {
     this.#typedAt = Date.now()
     connection.emit("typing", { thread_id: this.threadValue })
   }
+
+  // On a phone the bar below makes room for the text, and comes back when the tap that ended it has found its target.
+  begun() {
+    clearTimeout(this.#paused)
+    document.body.dataset.writing = ""
+  }
+
+  paused() { this.#paused = setTimeout(() => delete document.body.dataset.writing, PAUSE_MS) }
 
   key(event) {
     if (event.isComposing || event.defaultPrevented || this.#choosing) return

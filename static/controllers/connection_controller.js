@@ -87,9 +87,20 @@ export default class extends Controller {
       this.wordTarget.textContent = WORDS[state]
       this.dotTarget.dataset.tone = TONES[state]
       document.documentElement.dataset.mode = state
+      this.#allow(state !== "offline")
       window.dispatchEvent(new CustomEvent("mode", { detail: { state } }))
     }
     if (document.getElementById("conn").matches(":popover-open")) this.#detail()
+  }
+
+  // What needs the server at once is off while it does not answer, and says why.
+  #allow(online) {
+    const buttons = online ? "[data-online=off]" : "[data-online]:enabled"
+    for (const button of document.querySelectorAll(buttons)) {
+      button.disabled = !online
+      button.dataset.online = online ? "" : "off"
+      button.title = online ? "" : "The server does not answer"
+    }
   }
 
   #detail() {
@@ -97,7 +108,7 @@ export default class extends Controller {
     const count = waiting()
     const last = this.lastValue && new Date(this.lastValue)
     const rows = {
-      state: WORDS[state], means: MEANS[state], transport: TRANSPORTS[connection.transport],
+      state: WORDS[state], means: MEANS[state], transport: TRANSPORTS[state === "offline" ? "none" : connection.transport],
       "checked-label": state === "live" ? "Last check" : "Last successful check",
       checked: state === "live" ? (this.#checked ? ago(this.#checked) : "–") : (last ? ago(last) : "never"),
       event: connection.lastEvent ? ago(connection.lastEvent) : "none yet",

@@ -58,13 +58,15 @@ export default class extends Controller {
     row.querySelector("[data-doing]").textContent = (shown === status && activity) || WORDS[shown] || shown
   }
 
-  // A built-in agent lives in the worker: while that does not answer, it is away.
-  #away(key) { return document.documentElement.dataset.mode === "backup" && agentOf(key)?.runtime !== "external" }
+  // A built-in agent lives in the worker: while that does not answer, it is away. Who is offline knows of nobody.
+  #away(key) { return this.#offline || (document.documentElement.dataset.mode === "backup" && agentOf(key)?.runtime !== "external") }
+
+  get #offline() { return document.documentElement.dataset.mode === "offline" }
 
   #showPeople() {
     const online = new Set([document.body.dataset.me, ...connection.online(document.querySelector('meta[name="project"]').content)])
     for (const row of this.element.querySelectorAll("[data-person-row]")) {
-      const here = online.has(row.dataset.personRow)
+      const here = !this.#offline && online.has(row.dataset.personRow)
       row.querySelector(".presence").dataset.state = here ? "on" : "away"
       row.querySelector("[data-doing]").textContent = here ? "online" : "away"
     }

@@ -3,6 +3,7 @@ import { connection } from "../socket.js"
 import { debounce, morph } from "../helpers/dom.js"
 
 const SETTLE_MS = 250
+const AGAIN_MS = 2000
 
 // Fetches this page again when a table changed that is shown without partials of its own, and takes over the parts
 // marked data-refresh. For what changes rarely; messages never come this way.
@@ -22,8 +23,18 @@ export default class extends Controller {
     if (detail.items.some(({ table }) => this.tablesValue.includes(table))) this.#later()
   }
 
+  async #read() {
+    try {
+      return await fetch(location.href, { headers: { Accept: "text/html" } })
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error // the server did not answer, or the page is being left
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS))
+    }
+  }
+
   async #fetch() {
-    const response = await fetch(location.href, { headers: { Accept: "text/html" } })
+    const response = await this.#read()
+    if (!response) return this.#later()
     const once = document.querySelector("[data-once]") // what is shown only once must stay
     if (!once && (!response.ok || response.redirected)) return location.reload()
     if (!response.ok) return

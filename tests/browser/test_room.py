@@ -277,3 +277,42 @@ def test_a_session_that_was_ended_elsewhere_leaves_the_room_at_once(house: House
 
     mara.say("@jonas are you gone?")
     expect(mara.message("are you gone?")).to_be_visible()
+
+
+@pytest.mark.databases("sqlite")
+def test_on_a_phone_the_first_tap_stops_an_answer(house: House) -> None:
+    """Leaving the text brings the bar below back, which must not move what the finger is on."""
+    mara = house.enter("mara", phone=True)
+    bar = mara.page.locator(".tabbar")
+    mara.page.locator("#composer-text").tap()
+    expect(bar).to_be_hidden()
+    mara.say("@bulma tell me a story")
+    writing = mara.page.locator('article[aria-busy="true"]')
+    expect(writing).to_contain_text("sentence 4 of", timeout=SLOW)
+
+    writing.get_by_role("button", name="Stop").tap()
+
+    expect(mara.answers("bulma")).to_contain_text("Stopped by Mara Lindqvist", timeout=SLOW)
+    expect(bar).to_be_visible()
+
+
+@pytest.mark.databases("sqlite")
+def test_while_the_server_is_away_the_page_claims_nothing(house: House) -> None:
+    mara = house.enter("mara")
+    mara.say("@bulma tell me a story")
+    writing = mara.page.locator('article[aria-busy="true"]')
+    expect(writing).to_contain_text("sentence 1 of", timeout=SLOW)
+
+    house.live.web.stop()
+    mara.is_in("offline")
+
+    expect(writing.get_by_role("button", name="Stop")).to_be_disabled()
+    expect(mara.page.locator('[data-agent-row="trunks"] [data-doing]')).to_have_text("offline")
+    mara.page.locator("#connection").click()
+    expect(mara.page.locator('[data-conn="transport"]')).to_have_text("None")
+
+    house.live.web.start()
+    mara.is_in("live")
+    expect(mara.page.locator('[data-agent-row="trunks"] [data-doing]')).to_have_text("online")
+    expect(mara.answers("bulma")).to_have_count(1, timeout=30_000)
+    expect(mara.page.locator("[data-online]:disabled")).to_have_count(0)
