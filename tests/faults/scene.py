@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -81,6 +82,10 @@ class Scene:
 
     def start_web(self, name: str, kind: str = "web", **variables: str) -> None:
         self.live.start(name, kind, PORT=str(self.ports[name]), **variables)
+
+    def listens(self, name: str) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.ports[name])) == 0
 
     def go_on(self, messages: int = 5) -> None:
         """Wait until so many more messages are acknowledged."""

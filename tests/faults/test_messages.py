@@ -61,6 +61,8 @@ def flush_redis(scene: Scene) -> None:
 
 
 def stop_a_web_politely(scene: Scene) -> None:
+    # Before it listens, a SIGTERM ends it as any program.
+    wait_until(lambda: scene.listens("web2"), 30, "a second web that listens")
     assert scene.live.processes["web2"].stop() == 0
     scene.go_on()
     scene.start_web("web2")

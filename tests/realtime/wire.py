@@ -103,9 +103,10 @@ class Wire:
                 return time.monotonic() - began
 
     def reset(self) -> None:
-        """Vanish without a word."""
-        self._ws.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._ws.shutdown()
+        """Vanish without a word, unless it is closed already."""
+        if (connection := self._ws.sock) is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._ws.shutdown()
 
     def close(self) -> None:
         self._ws.shutdown()
