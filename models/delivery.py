@@ -200,8 +200,8 @@ class Delivery(Row, Stateful, Model):
         """The token of an external agent's attempt; Ended says why it holds the delivery no more."""
         if self.status == "queued" or self.attempts != attempt:
             raise Ended("lost", "this attempt is over", self)
-        if self.desired_status == "stopped" or self.stopped_by:
-            raise Ended("stopped", f"{self.stopped_by or 'a person'} stopped this", self)
+        if self.stopped_by:  # from the wish on, whether or not it has ended since
+            raise Ended("stopped", f"{self.stopped_by} stopped this", self)
         if self.status == "failed":
             raise Ended("failed", self.reason or "this has failed", self)
         if self.status == "processed":
@@ -255,10 +255,13 @@ class Delivery(Row, Stateful, Model):
         )
         return back and self._changed()
 
-    def lost(self) -> bool:
-        """The worker is gone: queued again when nothing was said yet, else failed with what is known."""
+    def lost(self, said: Answer | None = None) -> bool:
+        """The worker is gone: queued again when nothing was said yet, else failed with what is known.
+
+        One that was stopped ends with its text so far, which the caller may bring as `said`, rendered.
+        """
         if self.desired_status == "stopped":
-            return self._stopped(str((self.result or {}).get("stopped_by", "a person")))
+            return self._stopped(str((self.result or {}).get("stopped_by", "a person")), said)
         if self.partial or self.losses + 1 >= MAX_ATTEMPTS:
             return self.fail("The worker stopped while it answered", self.lease_token)
         again = self.try_advance(
@@ -312,11 +315,12 @@ class Delivery(Row, Stateful, Model):
         db.session.expire(self)
         self._changed()
 
-    def _stopped(self, by: str) -> bool:
+    def _stopped(self, by: str, said: Answer | None) -> bool:
         from models.message import Answer
 
-        token = self.lease_token or ""
-        return self.finish(token, Answer.of(self.partial), self.usage or {}, stopped_by=by)
+        if said is None or said.content != self.partial:
+            said = Answer.of(self.partial)
+        return self.finish(self.lease_token or "", said, self.usage or {}, stopped_by=by)
 
     def _end(self, status: str, token: str | None, result: dict[str, Any], **values: Any) -> bool:
         old = "delivered" if token is not None else ("queued", "delivered")

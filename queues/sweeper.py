@@ -7,6 +7,7 @@ from uuid import UUID
 
 from models.base import db, reading
 from models.delivery import LEASE_SECONDS, Delivery
+from models.message import Answer
 from queues import roster
 from queues.one_by_one import OneByOne
 
@@ -46,9 +47,19 @@ class Sweeper:
             log.warning("the database or this process was away for %.0f s, leases get time", away)
 
     def _take_back(self, delivery_id: UUID) -> bool:
+        said = self._said(delivery_id)
         for delivery in Delivery.with_lost_lease(only=delivery_id):
             project_id, key = delivery.project_id, delivery.target_agent_key
-            taken = delivery.lost()
+            taken = delivery.lost(said)
             roster.rest(project_id, key)
             return taken
         return False
+
+    def _said(self, delivery_id: UUID) -> Answer | None:
+        """What a stopped one had said: long markdown takes a second, which no lock may be held for."""
+        with reading():
+            delivery = db.session.get(Delivery, delivery_id)
+            stopped = delivery is not None and delivery.desired_status == "stopped"
+            text = delivery.partial if delivery is not None and stopped else ""
+            db.session.rollback()
+        return Answer.of(text) if text else None

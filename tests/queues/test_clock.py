@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from models import Agent, Delivery, ExecutorRequest, IdempotencyKey, LoginAttempt, Stream, StreamChange
 from models.base import changed_rows, db, db_now, utcnow
 from models.delivery import LEASE_SECONDS, MAX_ATTEMPTS
+from models.message import Answer
 from queues import pruning
 from queues.clock import Clock, Duty
 from queues.sweeper import Sweeper
@@ -199,6 +200,26 @@ class TestSweeper:
 
         assert crew.delivery(lost).reason == "The worker stopped while it answered"
         assert crew.delivery(lost).partial == "half an answer"
+
+    def test_what_was_stopped_ends_with_its_text_which_no_lock_waits_for(
+        self, crew: Crew, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lost = taken(crew)
+        Delivery.progress(crew.delivery(lost).lease_token or "", "half an **answer**")
+        db.session.get_one(Delivery, lost).stop("Mara")
+        db.session.commit()
+        crew.age(lost, lease_until=1)
+        locked: list[bool] = []
+        render = Answer.of
+        monkeypatch.setattr(
+            Answer, "of", lambda text: (locked.append(db.session().in_transaction()), render(text))[1]
+        )
+
+        assert sweep() == 1
+
+        assert crew.delivery(lost).stopped_by == "Mara"
+        assert crew.answers() == ["half an **answer**"]
+        assert locked == [False]
 
     def test_one_that_is_lost_again_and_again_fails(self, crew: Crew) -> None:
         lost = crew.ask()
