@@ -287,9 +287,11 @@ def create_project(name: str, key: str | None) -> Project:
         raise invalid("key", "is one of our own addresses")
     if key:
         clean_key(key)
+    name = clean(name, "name", longest=80)
+    audit.lock()  # else two who ask at the same moment are both told that the key is free
     if key and db.session.scalar(select(exists().where(Project.key == key))):
         raise invalid("key", "is taken")
-    key = key or free_key(clean(name, "name", longest=80))
+    key = key or free_key(name)
     note("project.created", f"project {key}")
     project = Project.create(key, name)
     current_user().join(project, "owner")

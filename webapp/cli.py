@@ -74,6 +74,7 @@ project = AppGroup("project", help="Projects.")
 def create_user(email: str, name: str, key: str, role: str, password: str) -> None:
     """Make an account and let it into a project."""
     hashed = hash_password(password)
+    audit.lock()  # two who make an account of one name take turns
     project = _project(key)
     made = User.create(email, name, hashed)
     made.join(project, role)
@@ -197,6 +198,7 @@ def examine() -> None:
 @_plainly
 def demo(owner: str) -> None:
     """Make a project with every Labs flag on and three agents, owned by this address."""
+    audit.lock()  # two who make one at the same moment take turns
     account = _user(owner)
     project = Project.create(accounts.free_key("Demo"), "Demo")
     account.join(project, "owner")

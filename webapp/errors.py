@@ -222,6 +222,8 @@ def _database(error: Exception) -> BaseResponse:
     if disk_is_full(error):
         db.session.rollback()
         return answer(507, "the disk is full: nothing was changed, and reading still works")
+    if name in ("SQLITE_CONSTRAINT_UNIQUE", "23505"):
+        return _domain(errors.Conflict("somebody did the same at this moment: look again"))
     away = isinstance(error, DBAPIError) and error.connection_invalidated
     if (
         away

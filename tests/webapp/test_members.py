@@ -1,5 +1,7 @@
 """Members: roles, leaving, closed accounts; and projects and labs, which owners manage."""
 
+import threading
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -9,9 +11,11 @@ from sqlalchemy import select
 from models import labs
 from models.audit import AuditEntry, broken_at
 from models.authz import AuthzEpoch
+from models.project import Project
 from models.user import Membership, User
 from tests import factories
 from tests.webapp.conftest import Site
+from webapp import accounts
 
 
 def role(site: Site, name: str) -> str | None:
@@ -279,6 +283,37 @@ def test_a_taken_key_is_refused_and_a_taken_name_gets_a_number(owner: FlaskClien
 
     assert taken.status_code == 422
     assert numbered.json["key"] != site.elsewhere.key  # type: ignore[index]
+
+
+def test_projects_of_one_name_made_at_the_same_moment_get_keys_of_their_own(site: Site) -> None:
+    clients = [site.browser("owner") for _ in range(5)]
+    barrier, codes = threading.Barrier(5), []
+    factories.db.session.commit()
+
+    def make(client: FlaskClient) -> None:
+        barrier.wait()
+        codes.append(client.post("/api/projects", json={"name": "Race"}).status_code)
+
+    threads = [threading.Thread(target=make, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert codes == [201] * 5
+    keys = factories.db.session.scalars(select(Project.key).where(Project.name == "Race")).all()
+    assert sorted(keys) == ["race", "race2", "race3", "race4", "race5"]
+
+
+def test_who_is_second_in_a_race_that_only_the_database_sees_is_told_so(
+    owner: FlaskClient, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "free_key", lambda name: site.project.key)
+
+    answer = owner.post("/api/projects", json={"name": "Again"})
+
+    assert (answer.status_code, answer.json["error"]["code"]) == (409, "conflict")  # type: ignore[index]
+    assert owner.get(site.api).status_code == 200
 
 
 def test_an_archived_project_is_closed_to_all_and_only_its_owner_opens_it(site: Site) -> None:
