@@ -43,6 +43,36 @@ def test_axe_finds_nothing(house: House, look: str) -> None:
 
 
 @pytest.mark.databases("sqlite")
+def test_axe_finds_nothing_in_what_opens(house: House) -> None:
+    mara = house.enter("mara")
+    page = mara.page
+    mara.say("@jonas hello")
+    mara.message("hello").wait_for()
+
+    def opened() -> list[str]:
+        found = violations(page)
+        page.keyboard.press("Escape")
+        return found
+
+    found = {}
+    for button in (".me", "#connection"):
+        page.locator(button).click()
+        found[button] = opened()
+    for key, before in (("?", ".stream"), ("+", "article[data-mine]"), ("e", "article[data-mine]")):
+        page.locator(before).last.focus()
+        page.keyboard.press(key)
+        page.locator(":popover-open, dialog[open], .editor textarea").first.wait_for()
+        found[key] = opened()
+    page.locator("#composer-text").press_sequentially("@")
+    page.get_by_role("listbox").wait_for()
+    found["@"] = opened()
+    mara.open("/oasis/agents")
+    page.get_by_role("button", name="New agent").click()
+    found["agent"] = opened()
+    assert {what: lines for what, lines in found.items() if lines} == {}
+
+
+@pytest.mark.databases("sqlite")
 def test_axe_would_find_something(house: House) -> None:
     """The control: a picture without words is reported."""
     mara = house.enter("mara")
