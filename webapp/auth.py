@@ -226,7 +226,10 @@ def policy(
                     _check(right, kwargs)
                     if fresh:
                         _check_fresh()
-                answer = view(*args, **kwargs) if apart or gated else idempotency.once(view, args, kwargs)
+                if apart or gated:
+                    answer = view(*args, **kwargs)
+                else:
+                    answer = idempotency.once(right, view, args, kwargs)
             except (Forbidden, NotYours) as error:
                 _audit_refusal(error, right)
                 raise

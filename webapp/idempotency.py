@@ -16,7 +16,7 @@ HEADER = "Idempotency-Key"
 LONGEST = 128
 
 
-def once(view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def once(right: str, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The view's answer, or the one that it gave before to this principal's key."""
     key = request.headers.get(HEADER)
     if key is None or request.method != "POST" or "principal" not in g or not _of_api():
@@ -24,6 +24,8 @@ def once(view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     who, request_hash = g.principal.key, _hash()
     row = IdempotencyKey.answered(who, _checked(key), request_hash)
     if row is not None:
+        if not g.get("checked"):
+            _ask_again(right, kwargs)
         return _replay(row)
     # Written in the view's own transaction: the key and the effect are committed together or not at all.
     row = IdempotencyKey(principal=who, key=key, request_hash=request_hash, status=0, answer=None)
@@ -60,8 +62,16 @@ def _hash() -> str:
     return hashlib.sha256(said).hexdigest()
 
 
+def _ask_again(right: str, kwargs: dict[str, Any]) -> None:
+    """The first answer was given after the view's own check, and what it allowed may have ended since."""
+    from webapp import auth, visible
+
+    for name, find in (("thread_id", visible.thread), ("delivery_id", visible.delivery)):
+        if name in kwargs:
+            auth.require(right, find(kwargs[name]).project_id)
+
+
 def _replay(row: IdempotencyKey) -> Response:
-    g.checked = True  # the first answer was given after the check
     if row.status == 0:
         raise Conflict("this was carried out already, and its answer cannot be shown again")
     response: Any = current_app.json.response(row.answer)

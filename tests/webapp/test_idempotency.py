@@ -5,6 +5,8 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import func, select
 
+from models import labs
+from models.base import utcnow
 from models.limits import IdempotencyKey
 from models.project import Project
 from models.token import ApiToken
@@ -113,6 +115,31 @@ def test_who_lost_his_rights_gets_no_old_answer(owner: FlaskClient, site: Site) 
     next(each for each in site.people["owner"].memberships).change_role("viewer")
 
     assert owner.post(path, headers=KEY).status_code == 403
+
+
+@pytest.mark.parametrize("lost", ["membership", "role", "flag", "project"])
+def test_what_is_found_by_its_own_address_is_not_shown_again_to_who_may_no_longer_see_it(
+    site: Site, db: SQLAlchemy, lost: str
+) -> None:
+    """The right is not asked of the address, as above, but of the project that the row is in."""
+    operator = site.browser("operator")
+    site.project.room.paused_at = utcnow()
+    path = f"/api/threads/{site.project.room.id}/halt"
+    assert [operator.post(path, headers=KEY).status_code for _ in range(2)] == [200, 200]
+    membership = next(each for each in site.people["operator"].memberships)
+    if lost == "membership":
+        membership.end()
+    elif lost == "role":
+        membership.change_role("viewer")
+    elif lost == "flag":
+        labs.write(site.project.id, {"team_room": False})
+    else:
+        site.project.archived_at = utcnow()
+
+    again = operator.post(path, headers=KEY)
+
+    assert again.status_code == (403 if lost == "role" else 404)
+    assert "Idempotent-Replayed" not in again.headers
 
 
 def test_pages_ignore_it(owner: FlaskClient, site: Site) -> None:
