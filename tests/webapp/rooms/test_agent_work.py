@@ -386,6 +386,21 @@ class TestFinish:
         html = db.session.query(Message).filter_by(author_key="faraway").one().content_html
         assert all(word not in html for word in ("<script", "<img", 'href="javascript'))
 
+    def test_long_markdown_is_rendered_beside_the_loop_and_no_lock_waits_for_it(
+        self, house: House, far: Program, work: Any, db: SQLAlchemy, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        locked: list[bool] = []
+
+        def offload(render: Callable[[], Any]) -> Any:
+            locked.append(db.session().in_transaction())
+            return render()
+
+        monkeypatch.setitem(house.app.extensions, "offload", offload)
+
+        assert far.report(work, "finish", text="*[" * 2000).status_code == 200
+
+        assert locked == [False]
+
     def test_without_a_text_it_is_what_progress_told(self, far: Program, work: Any, db: SQLAlchemy) -> None:
         far.report(work, "progress", text="so far", offset=0)
 
