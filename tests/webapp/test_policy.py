@@ -87,7 +87,7 @@ def visitor(app: Flask) -> FlaskClient:
 def empty_views(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check runs, the view behind it does not: an owner may then try `remove this member`."""
 
-    def nothing(view: Callable[..., Any], args: Any, kwargs: Any) -> tuple[str, int]:
+    def nothing(right: str, view: Callable[..., Any], args: Any, kwargs: Any) -> tuple[str, int]:
         auth.g.checked = True
         return "", 204
 
