@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import JSON, Index, String, select, update
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Model, Row, changed_rows, db, utcnow
+from models.text import invalid
 
 GENESIS = "0" * 64
+
+
+class Mark(NamedTuple):
+    """Where the chain ended at some moment; noted elsewhere, it shows when the log was rewritten."""
+
+    seq: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> Mark:
+        """The mark that was printed so; Invalid for anything else."""
+        seq, _, sealed = text.strip().partition(":")
+        if not seq.isascii() or not seq.isdecimal() or not re.fullmatch("[0-9a-f]{64}", sealed):
+            raise invalid("head", "must look like 41:9f86…, as the clock wrote it")
+        return cls(int(seq), sealed)
 
 
 class AuditHead(Model):
@@ -93,11 +113,19 @@ def record(
     return entry
 
 
-def broken_at(entries: Iterable[AuditEntry]) -> int | None:
-    """The seq of the first entry, in order, that does not fit the chain; None when all do."""
+def head(session: Session) -> Mark:
+    """The end of the chain, as the last who appended left it."""
+    return Mark(*session.execute(select(AuditHead.seq, AuditHead.hash)).one())
+
+
+def broken_at(entries: Iterable[AuditEntry], marks: Iterable[Mark] = ()) -> int | None:
+    """The seq of the first entry, in order, that does not fit the chain or a mark, or is missing."""
+    known = dict(marks)
     before, seq = GENESIS, 0
     for entry in entries:
         if entry.seq != seq + 1 or entry.previous_hash != before or entry.hash != entry.seal():
             return entry.seq
+        if entry.hash != known.get(entry.seq, entry.hash):
+            return entry.seq
         before, seq = entry.hash, entry.seq
-    return None
+    return seq + 1 if seq < max(known, default=0) else None

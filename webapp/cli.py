@@ -26,7 +26,7 @@ ACTOR = "operator"
 
 
 def install(app: Flask) -> None:
-    for command in (user, token, project, setup_link, back_up, restore, examine, demo):
+    for command in (user, token, project, setup_link, back_up, restore, verify_audit, examine, demo):
         app.cli.add_command(command)
 
 
@@ -162,9 +162,8 @@ def setup_link() -> None:
 @_plainly
 def back_up() -> None:
     """Copy the database to a new file, and check the audit log."""
-    entries = backup.verify_audit()
     click.echo(backup.create(current_app._get_current_object()))  # type: ignore[attr-defined]
-    click.echo(f"The audit log is whole: {entries} entries.")
+    click.echo(f"The audit log is whole: {backup.verify_audit().seq} entries.")
 
 
 @click.command("restore")
@@ -172,12 +171,24 @@ def back_up() -> None:
 @click.confirmation_option(prompt="Stop web, worker and clock first. Replace all that is there now?")
 @_plainly
 def restore(file: Path) -> None:
-    """Put a backup in place of what is there, and check its audit log."""
+    """Check a backup with its audit log, keep what is there in another, and put the first in its place."""
     db.engine.dispose()
-    backup.restore(current_app._get_current_object(), file)  # type: ignore[attr-defined]
-    entries = backup.verify_audit()
-    click.echo(f"Restored. The audit log is whole: {entries} entries.")
+    kept = backup.restore(current_app._get_current_object(), file)  # type: ignore[attr-defined]
+    if kept is not None:
+        click.echo(f"What was there is kept in {kept}")
+    click.echo(f"Restored. The audit log is whole: {backup.verify_audit().seq} entries.")
     click.echo(f"Now run: {doctor.RELEASE}")
+
+
+@click.command("verify-audit")
+@click.option(
+    "--head", "heads", multiple=True, help="What the clock or this command printed before: NUMBER:HASH."
+)
+@_plainly
+def verify_audit(heads: tuple[str, ...]) -> None:
+    """Check the audit log from its first entry to its head, and against heads that were noted elsewhere."""
+    head = backup.verify_audit([audit.Mark.parse(text) for text in heads])
+    click.echo(f"The audit log is whole: {head.seq} entries. Its head is {head}")
 
 
 @click.command("doctor")

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
@@ -12,6 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from models.project import Project
 from models.user import User
 from tests import factories
+from tests.support.databases import Database
 
 ROLES = ("viewer", "member", "operator", "owner")
 
@@ -65,3 +68,23 @@ def make_app(make_app: Callable[..., Flask]) -> Iterator[Callable[..., Flask]]:
         with app.app_context():
             factories.db.session.remove()
             factories.db.engine.dispose()
+
+
+@pytest.fixture
+def owning_app(make_app: Callable[..., Flask], database: Database, tmp_path: Path) -> Flask:
+    """The application as the release step makes it: with the role that owns the tables."""
+    return make_app(DATABASE_URL=database.owner_url, BACKUP_FOLDER=str(tmp_path / "backups"))
+
+
+@pytest.fixture
+def flask(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs an operator's command."""
+    monkeypatch.setitem(app.config, "BACKUP_FOLDER", str(tmp_path / "backups"))
+
+    def run(*words: str, typed: str = "") -> Result:
+        factories.db.session.commit()
+        result = app.test_cli_runner().invoke(args=list(words), input=typed)
+        factories.db.session.expire_all()
+        return result
+
+    return run

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import flask_migrate
 import pytest
@@ -38,12 +37,6 @@ def run_release(database: Database, tmp_path: Path) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-@pytest.fixture
-def owning_app(make_app: Callable[..., Flask], database: Database, tmp_path: Path) -> Flask:
-    """The application as the release step makes it: with the role that owns the tables."""
-    return make_app(DATABASE_URL=database.owner_url, BACKUP_FOLDER=str(tmp_path / "backups"))
 
 
 # --- release ---
@@ -109,6 +102,29 @@ def test_a_backup_is_made_before_a_migration_of_data(
     with owning_app.app_context(), release.db.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :new"),
                            {"new": doctor.newest_revisions()[0]})  # fmt: skip
+
+
+def test_without_a_backup_sqlite_is_not_migrated(
+    database: Database, owning_app: Flask, site: Site, tmp_path: Path, db: SQLAlchemy
+) -> None:
+    """Its file is all there is. Hosts of PostgreSQL make backups of their own."""
+    (tmp_path / "backups").write_text("a file where the folder should be")
+    with owning_app.app_context(), release.db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+
+    process = run_release(database, tmp_path)
+    said = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 1
+    if database.kind == "sqlite":
+        assert said.startswith("release: nothing was migrated, since no backup could be made: nothing can be")
+        assert said.count("\n") == 1, said
+    else:
+        assert "no backup was made before migrating" in said
+    with owning_app.app_context(), release.db.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE alembic_version SET version_num = :new"), {"new": doctor.newest_revisions()[0]}
+        )
 
 
 def test_going_down_and_up_again_leaves_the_same_tables(owning_app: Flask) -> None:
@@ -204,19 +220,6 @@ def test_sqlite_keeps_its_log_beside_the_file(database: Database) -> None:
 
 
 # --- commands ---
-
-
-@pytest.fixture
-def flask(make_app: Callable[..., Flask], tmp_path: Path) -> Callable[..., Result]:
-    app = make_app(BACKUP_FOLDER=str(tmp_path / "backups"))
-
-    def run(*words: str, typed: str = "") -> Result:
-        factories.db.session.commit()
-        result = app.test_cli_runner().invoke(args=list(words), input=typed)
-        factories.db.session.expire_all()
-        return result
-
-    return run
 
 
 def test_an_account_from_the_command_line(flask: Callable[..., Result], site: Site, app: Flask) -> None:
@@ -317,61 +320,3 @@ def test_demo_makes_a_project_to_look_at(flask: Callable[..., Result], site: Sit
 
     assert done.exit_code == 0, done.output
     assert site.browser("owner").get("/demo/chat").status_code == 200
-
-
-# --- backup and restore ---
-
-
-def test_what_was_backed_up_comes_back(
-    owning_app: Flask, site: Site, db: SQLAlchemy, database: Database, app: Flask
-) -> None:
-    audit.record("test", "happened", "something")
-    db.session.commit()
-    path = backup.create(owning_app)
-    factories.user(email="later@example.org")
-    db.session.commit()
-    db.session.remove()
-    db.engine.dispose()
-
-    backup.restore(owning_app, path)
-
-    assert User.by_email("later@example.org") is None
-    assert User.by_email(site.people["owner"].email) is not None
-    assert backup.verify_audit() == 1
-    assert append_only.missing(db.session.connection()) == []
-    assert path.stat().st_mode & 0o077 == 0
-
-
-def test_a_file_that_is_no_backup_changes_nothing(
-    owning_app: Flask, site: Site, db: SQLAlchemy, tmp_path: Path
-) -> None:
-    db.session.commit()
-    path = tmp_path / "nonsense"
-    path.write_bytes(b"this is no database" * 500)
-
-    with pytest.raises(backup.CannotBackUp):
-        backup.restore(owning_app, path)
-
-    assert User.by_email(site.people["owner"].email) is not None
-
-
-@pytest.mark.databases("postgresql")
-def test_without_the_client_programs_one_sentence_says_so(
-    owning_app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backup.shutil, "which", lambda name: None)
-
-    with pytest.raises(backup.CannotBackUp, match="pg_dump is not on the PATH"):
-        backup.create(owning_app)
-
-
-def test_a_changed_audit_entry_is_found(db: SQLAlchemy, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(3):
-        audit.record("test", "happened", f"thing {number}")
-    db.session.commit()
-    assert backup.verify_audit() == 3
-    seal: Any = AuditEntry.seal
-    monkeypatch.setattr(AuditEntry, "seal", lambda entry: "0" * 64 if entry.seq == 2 else seal(entry))
-
-    with pytest.raises(backup.CannotBackUp, match="entry 2"):
-        backup.verify_audit()
