@@ -154,6 +154,23 @@ def test_answering(say: Any, plans: Plans, db: SQLAlchemy) -> None:
     assert plans.whole == []
 
 
+def test_an_external_agent(app: Flask, say: Any, plans: Plans, db: SQLAlchemy) -> None:
+    factories.agent(say.project, "faraway", runtime="external")
+    token = factories.token(say.project, "agent", agent_key="faraway")[1]
+    db.session.commit()
+    program = factories.bearer(app, token)
+    say("@faraway hello")
+
+    with plans.watched():
+        work = program.post("/api/agent/claim", json={}).get_json()
+        address = f"/api/agent/deliveries/{work['delivery_id']}"
+        for verb, said in (("progress", {"text": "so far", "offset": 0}), ("finish", {})):
+            assert program.post(f"{address}/{verb}", json={"attempt": 1, **said}).status_code == 200
+        assert program.post("/api/agent/claim", json={}).status_code == 204
+
+    assert plans.whole == []
+
+
 def test_looking_after_deliveries(say: Any, plans: Plans) -> None:
     with plans.watched():
         Watchdog(120).watch()
