@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import socketio
 from socketio.packet import ACK, CONNECT, DISCONNECT, EVENT, Packet
+from werkzeug.exceptions import SecurityError
+from werkzeug.wsgi import get_host
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +72,18 @@ class TextPacket(Packet):
 
 
 def origin_allowed(environ: Environ, public_url: str = "") -> bool:
-    """Whether the page that opens this websocket is one of ours: exactly the asked host, or PUBLIC_URL."""
-    origin = environ.get("HTTP_ORIGIN", "")
-    scheme = str(environ.get("HTTP_X_FORWARDED_PROTO", environ["wsgi.url_scheme"])).split(",")[0].strip()
-    allowed = {f"{scheme}://{environ.get('HTTP_HOST', '')}".lower()}
+    """Whether the page that asks is one of ours: exactly of the host that was asked, or of PUBLIC_URL.
+
+    What trusted proxies say of that host stands in `environ` already, and nobody else is believed.
+    """
+    try:
+        allowed = {f"{environ['wsgi.url_scheme']}://{get_host(environ)}".lower()}
+    except SecurityError:  # no name of a host
+        allowed = set()
     if public_url:
         parts = urlsplit(public_url)
         allowed.add(f"{parts.scheme}://{parts.netloc}".lower())
-    return origin.lower() in allowed
+    return str(environ.get("HTTP_ORIGIN", "")).lower() in allowed
 
 
 @dataclass(eq=False)

@@ -1,6 +1,6 @@
 """The web application, put together from its parts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Flask
@@ -17,14 +17,22 @@ from webapp import assets, auth, blueprints, cli, config, csrf, errors, limits, 
 __all__ = ["create_app"]
 
 
+class Application(Flask):
+    """Flask, behind proxies: what they say is read before anything else looks, the socket server too."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        hops = self.config["TRUSTED_PROXIES"]
+        if not hops:
+            return self.wsgi_app(environ, start_response)
+        return ProxyFix(self.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)(environ, start_response)
+
+
 def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     """The application for these settings; BadSetting or RuntimeError when it must not start."""
-    app = Flask(__name__, static_folder=str(config.ROOT / "static"))
+    app = Application(__name__, static_folder=str(config.ROOT / "static"))
     app.config.update(config.load(overrides))
     crashpoint.arm(app.config["CRASHPOINT"])
     app.extensions["offload"] = _directly
-    if hops := app.config["TRUSTED_PROXIES"]:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     db.init_app(app)
     Migrate(app, db, directory=str(config.ROOT / "migrations"))
     # The order matters: the log line is begun first, and bodies are read before anything trusts them.

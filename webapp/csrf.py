@@ -6,6 +6,7 @@ import secrets
 from flask import Flask, Response, current_app, g, has_request_context, request
 
 from models.errors import Forbidden
+from realtime.hardening import origin_allowed
 from webapp.limits import READS
 
 VISITOR = "tr_visitor"
@@ -61,18 +62,10 @@ def protect() -> None:
 
 def _check_browser() -> None:
     origin = request.headers.get("Origin")
-    if origin is not None and origin not in origins():
+    if origin is not None and not origin_allowed(request.environ, current_app.config["PUBLIC_URL"]):
         raise Forbidden("this request came from another site")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden("this request came from another site")
-
-
-def origins() -> set[str]:
-    """The addresses under which our pages are open."""
-    own = {request.host_url.rstrip("/")}
-    if public := current_app.config["PUBLIC_URL"]:
-        own.add(public.rstrip("/"))
-    return own
 
 
 def install(app: Flask) -> None:

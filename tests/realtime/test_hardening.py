@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
+from flask import Flask
 from websocket import (
     WebSocketBadStatusException,
     WebSocketException,
@@ -17,12 +18,17 @@ from websocket import (
     create_connection,
 )
 
+from models.base import db
+from models.session import UserSession
 from realtime import tickets
 from realtime.hardening import CONNECT_SECONDS, SOCKETS_PER_USER, Rate, TextPacket, origin_allowed
+from tests import factories
 from tests.realtime.conftest import House, Session, Web
 from tests.realtime.wire import PATH, Closed, Page, Wire
 from tests.support.databases import SECRET_KEY
+from tests.support.live import Live
 from tests.support.processes import wait_until
+from webapp.csrf import token_for
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -307,6 +313,7 @@ def test_a_packet_with_attachments_is_none_of_ours() -> None:
         ("http://team.example", "https://team.example", False),
         ("", "", False),
         ("null", "", False),
+        ("https://team.example/path", "https://team.example/path", False),
     ],
 )
 def test_the_origin_is_exact(origin: str, public_url: str, allowed: bool) -> None:
@@ -315,15 +322,38 @@ def test_the_origin_is_exact(origin: str, public_url: str, allowed: bool) -> Non
     assert origin_allowed(environ, public_url) is allowed
 
 
-def test_behind_a_proxy_the_origin_has_its_scheme() -> None:
-    environ = {
-        "wsgi.url_scheme": "http",
-        "HTTP_X_FORWARDED_PROTO": "https, http",
-        "HTTP_HOST": "room.example",
-    }
+@pytest.mark.parametrize("hops", [0, 1])
+def test_forwarded_words_count_for_websockets_as_for_pages(live: Live, app: Flask, hops: int) -> None:
+    """A proxy may give another Host; what a client forwards by himself is not believed."""
+    with app.app_context():
+        _, secret = UserSession.start(factories.user(), "127.0.0.1", "pytest")
+        db.session.commit()
+        form = token_for(secret)
+    live.start("web", TRUSTED_PROXIES=str(hops))
+    live.wait_web()
+    said = {"X-Forwarded-Host": "room.example", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
+    cookie = {"Cookie": f"tr_sid={secret}; __Host-tr_sid={secret}"}
 
-    assert origin_allowed(environ | {"HTTP_ORIGIN": "https://room.example"})
-    assert not origin_allowed(environ | {"HTTP_ORIGIN": "http://room.example"})
+    def opens(origin: str) -> bool:
+        try:
+            Wire(live.url, secret, origin, header=said).close()
+        except WebSocketBadStatusException:
+            return False
+        return True
+
+    def posts(origin: str) -> bool:
+        headers = cookie | said | {"Origin": origin, "X-CSRF-Token": form}
+        return httpx2.post(f"{live.url}/api/socket/ticket", headers=headers).status_code == 200
+
+    own, proxys = live.url, "https://room.example"
+    assert [ask(origin) for ask in (opens, posts) for origin in (own, proxys)] == [not hops, bool(hops)] * 2
+
+
+@pytest.mark.parametrize("host", ["[", "a b", "x:y:z"])
+def test_a_host_that_is_none_has_no_page_of_ours(host: str) -> None:
+    environ = {"wsgi.url_scheme": "http", "HTTP_HOST": host, "HTTP_ORIGIN": f"http://{host}"}
+
+    assert not origin_allowed(environ | {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "80"})
 
 
 def test_the_answer_to_a_bad_event_says_why(house: House) -> None:
