@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Model, Row, db, utcnow
 from models.errors import Conflict, Invalid, NotFound
+from models.guessable import guessable
 from models.policy import ROLES
 from models.project import Project
 from models.secret import digest
@@ -33,7 +34,7 @@ def hash_password(password: object) -> str:
     text = clean(password, "password", longest=longest)
     if len(text) < shortest:
         raise invalid("password", f"must be {shortest} characters at least")
-    if text.lower() in _COMMON:
+    if guessable(text):
         raise invalid("password", "is one of the passwords that are tried first")
     return _hasher.hash(text)
 
@@ -44,13 +45,6 @@ def password_matches(stored: str | None, password: str) -> bool:
         return _hasher.verify(stored or _NOBODY, password) and stored is not None
     except (VerifyMismatchError, InvalidHashError):
         return False
-
-
-_COMMON = frozenset(
-    word + tail
-    for word in ("password", "teamroom", "changeme", "qwertyuiop", "letmein", "administrator")
-    for tail in ("1234", "12345", "123456", "1234567", "12345678", "123456789", "!", "2026", "")
-)
 
 
 class User(Row, Model):
