@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from alembic.config import Config
@@ -74,6 +75,7 @@ def migrations() -> Check:
     return _guarded(ask, "migrations", "Tables", True)
 
 
+@lru_cache
 def newest_revisions() -> tuple[str, ...]:
     scripts = Config()
     scripts.set_main_option("script_location", str(config.ROOT / "migrations"))

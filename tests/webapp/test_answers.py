@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ from models.errors import Busy, ExecutorOffline
 from models.policy import OPEN
 from tests import factories
 from tests.webapp.conftest import Site
+from webapp import doctor
 from webapp.assets import Assets, assets
 from webapp.auth import policy
 from webapp.logs import redact
@@ -274,3 +276,25 @@ def test_alive_needs_nothing_and_ready_says_what_is_missing(
     assert ready.json["parts"]["workers"] is False  # type: ignore[index]
     assert broken.get("/healthz").status_code == 200
     assert broken.get("/readyz").status_code == 503
+
+
+def test_readiness_is_found_out_once_a_second_whoever_asks(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is open to all, and each part that is looked at costs the database something."""
+    now, asked = [time.monotonic() + 100], []
+    database = doctor.Check("database", "Database", True, "It answers.", needed=True)
+    redis = doctor.Check("redis", "Redis", False, "It is away.")
+    found = [[database], [database, redis], [database]]
+    monkeypatch.setattr("webapp.pages.probes.monotonic", lambda: now[0])
+    monkeypatch.setattr(doctor, "examine", lambda: asked.append(now[0]) or found[len(asked) - 1])
+
+    for seconds in (0, 0.9, 0.2, 0.1, 0.2):  # what is missing is looked for again sooner
+        now[0] += seconds
+        assert client.get("/readyz").status_code == 200
+
+    assert [round(at - asked[0], 1) for at in asked] == [0, 1.1, 1.4]
+
+
+def test_the_migrations_are_read_once_a_process() -> None:
+    assert doctor.newest_revisions() is doctor.newest_revisions()
