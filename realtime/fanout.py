@@ -285,6 +285,7 @@ class WebSocket(WebSocketWSGI):
         return None
 
     def _serve(self, ws: Any) -> None:
+        quiet(ws)
         _limit(ws, self.max_frame_length)
         self._engine.queue.attach(ws)
         try:
@@ -295,6 +296,18 @@ class WebSocket(WebSocketWSGI):
             if not self._engine.closed:  # the handler fell over and left it open
                 self._engine.queue.put(None)
                 self._engine.close(wait=False, abort=True)
+
+
+class _Log:
+    """Where the library writes what it finds worth telling: one line, at each socket that is gone already."""
+
+    def write(self, line: str) -> None:
+        log.debug("%s", line)
+
+
+def quiet(ws: Any) -> None:
+    """A client that left before it was sent away is no news for the terminal."""
+    ws.log = _Log()
 
 
 def _limit(ws: Any, longest: int) -> None:

@@ -2,11 +2,14 @@
 
 import socket
 import struct
+import subprocess
+import sys
 
 import pytest
 from websocket import WebSocketException
 
 from realtime.frames import frame, unmask
+from scripts.programs import ROOT
 from tests.realtime.conftest import House, Web
 from tests.realtime.wire import Closed, Page
 from tests.support.processes import wait_until
@@ -140,3 +143,28 @@ def test_unmasking_turns_each_byte_by_its_place(size: int, offset: int) -> None:
     clear = bytes(byte ^ mask[(offset + place) % 4] for place, byte in enumerate(data[:size]))
 
     assert unmask(data[:size], mask, size, offset) == clear
+
+
+LEAVES = """
+import socket, sys
+from eventlet.websocket import RFC6455WebSocket
+from realtime.fanout import quiet
+
+here, there = socket.socketpair()
+asked = dict.fromkeys(("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT", "PATH_INFO"), "")
+ws = RFC6455WebSocket(here, asked | {"wsgi.errors": sys.stdout})
+if sys.argv[1:]:
+    quiet(ws)
+there.close()
+here.close()
+ws.close()
+"""
+
+
+@pytest.mark.parametrize(("quietly", "told"), [(["quietly"], False), ([], True)])
+def test_a_websocket_that_is_gone_already_is_closed_without_a_word(quietly: list[str], told: bool) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", LEAVES, *quietly]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert bool(done.stdout) is told
