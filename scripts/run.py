@@ -41,15 +41,14 @@ def start(supervisor: Supervisor, environ: dict[str, str]) -> int:
         return 1
     commands = dict(processes(lines))
     supervisor.start("web", shlex.split(commands.pop("web")))
-    link = supervisor.start("setup", ["flask", "--app", "webapp", "setup-link"], restart=False)
+    supervisor.start("setup", ["flask", "--app", "webapp", "setup-link"], restart=False)
     address = ("127.0.0.1", int(environ["PORT"]))
     supervisor.wait_for(lambda: accepts(address))
+    url = environ.get("PUBLIC_URL") or "http://{}:{}".format(*address)
+    supervisor.say(f"Team Room is at {url} - Ctrl-C stops it")
     # The rest comes later, so that a small machine shows its pages sooner.
     for name, command in commands.items():
         supervisor.start(name, shlex.split(command))
-    supervisor.wait_for(lambda: not link.alive)
-    url = environ.get("PUBLIC_URL") or "http://{}:{}".format(*address)
-    supervisor.say(f"Team Room is at {url} - Ctrl-C stops it")
     supervisor.serve()
     return 0
 

@@ -112,7 +112,7 @@ class Supervisor:
     def stop(self) -> None:
         """End everything: politely first, by force after the grace or a second Ctrl-C."""
         self.stopping = True
-        self.say("stopping; Ctrl-C again kills what does not end by itself")
+        self.say("stopping; answers being written may end first, Ctrl-C again does not wait")
         deadline = time.monotonic() + GRACE
         for support in (False, True):
             self._stop_politely([each for each in self.children if each.support is support], deadline)
