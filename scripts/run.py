@@ -25,7 +25,8 @@ def main() -> int:
         environ = environment()
         supervisor = Supervisor(environ, ROOT)
         try:
-            return start(supervisor, environ)
+            with told(VAR / "port", environ["PORT"]):
+                return start(supervisor, environ)
         except Stopped:
             return 0
         finally:
@@ -79,6 +80,16 @@ def secret(path: Path) -> str:
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(48))
     return path.read_text().strip()
+
+
+@contextmanager
+def told(path: Path, text: str) -> Iterator[None]:
+    """Write down what commands given by hand must know, while it is true."""
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def free_port(first: int) -> int:

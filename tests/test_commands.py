@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from scripts import run
 from scripts.programs import ROOT
 from tests.support.processes import Process, wait_until
+from webapp import config
 
 SCRIPT = """
 import sys
@@ -219,6 +221,28 @@ def test_the_secret_is_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
     assert run.secret(path) == first
     assert len(first) >= 32
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_the_port_is_told_to_other_commands_while_it_is_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "VAR", tmp_path)
+    monkeypatch.setattr(run, "VAR", tmp_path)
+    monkeypatch.setattr(run, "start", lambda supervisor, environ: seen.append((environ["PORT"], port())))
+    monkeypatch.setattr(run, "Supervisor", Mock())
+    seen: list[tuple[str, int]] = []
+
+    def port() -> int:
+        return int(config.load({"TESTING": True}, environ={})["PORT"])
+
+    run.main()
+
+    [(taken, read)] = seen
+    assert int(taken) == read
+    assert port() == 5000
+    monkeypatch.setenv("PORT", str(run.free_port(20_000)))
+    run.main()
+    assert seen[1] == (os.environ["PORT"], int(os.environ["PORT"]))
 
 
 def test_help_documents_every_command() -> None:

@@ -59,6 +59,12 @@ def _default_secret() -> str:
     return path.read_text().strip() if path.exists() else ""
 
 
+def _default_port() -> str:
+    """The port that `make run` found free, so that commands given by hand print links that work."""
+    path = VAR / "port"
+    return path.read_text().strip() if path.exists() else "5000"
+
+
 # name: (what reads the text, the default or what finds it)
 SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "DATABASE_URL": (database, lambda: f"sqlite:///{VAR / 'teamroom.sqlite3'}"),
@@ -67,7 +73,7 @@ SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "REDIS_URL": (text, _default_redis),
     "SECRET_KEY": (text, _default_secret),
     "HOST": (text, "127.0.0.1"),
-    "PORT": (number, 5000),
+    "PORT": (number, _default_port),
     "PUBLIC_URL": (text, ""),
     "TRUSTED_PROXIES": (number, 0),
     "LOG_LEVEL": (text, "INFO"),
