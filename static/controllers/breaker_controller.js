@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { connection } from "../socket.js"
-import { request } from "../helpers/api.js"
+import { ask } from "../helpers/ask.js"
 
 // The line that says the agents were paused, with Continue and Stop.
 export default class extends Controller {
@@ -11,9 +11,9 @@ export default class extends Controller {
 
   disconnect() { connection.removeEventListener("changes", this.#changes) }
 
-  resume() { request("POST", `/api/threads/${this.threadValue}/continue`) }
+  resume({ currentTarget: button }) { ask(button, `/api/threads/${this.threadValue}/continue`) }
 
-  halt() { request("POST", `/api/threads/${this.threadValue}/halt`) }
+  halt({ currentTarget: button }) { ask(button, `/api/threads/${this.threadValue}/halt`) }
 
   #changes = ({ detail: { items } }) => {
     for (const { table, id, row } of items) {
