@@ -355,12 +355,6 @@ class Delivery(Row, Stateful, Model):
         return list(db.session.scalars(select(cls).where(cls.message_id == message_id, open_)))
 
     @classmethod
-    def live_in(cls, thread_ids: Sequence[UUID]) -> list[Delivery]:
-        """Answers being written in these threads."""
-        query = select(cls).where(NOT_ENDED, cls.thread_id.in_(thread_ids), cls.status == "delivered")
-        return list(db.session.scalars(query.order_by(cls.picked_up_at)))
-
-    @classmethod
     def age(cls) -> int:
         """Let queued ones age while somebody free could take them, and rest otherwise; how many changed."""
         waiting = cls.status == "queued"

@@ -14,7 +14,6 @@ from models.worker import Worker
 
 KINDS = ("cron_create", "cron_job_patch", "cron_delete", "cron_run", "agent_provision", "doc_edit")
 LEASE_SECONDS = 30
-MAX_ATTEMPTS = 3
 
 
 class ExecutorRequest(Row, Stateful, Model):
@@ -97,16 +96,4 @@ class ExecutorRequest(Row, Stateful, Model):
         old = "delivered" if token else ("queued", "delivered")
         return self.try_advance(
             "status", old, "failed", token=token, completed_at=db_now(), result={"reason": reason}
-        )
-
-    def put_back(self, token: str) -> bool:
-        """A worker that stops gives the request back without counting an attempt."""
-        return self.try_advance(
-            "status",
-            "delivered",
-            "queued",
-            token=token,
-            attempts=ExecutorRequest.attempts - 1,
-            lease_token=None,
-            lease_until=None,
         )

@@ -33,8 +33,6 @@ from models.user import User
 LONGEST = 16_384
 LONGEST_ANSWER = 8 * LONGEST
 EMOJI = ("👍", "❤️", "🎉", "😄", "👀", "✅", "🚀", "🤔")
-STATUSES = ("sent", "delivered", "read", "failed")
-TYPES = ("text", "task_proposal", "action_proposal", "system")
 
 
 @dataclass(frozen=True)

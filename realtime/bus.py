@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
-KINDS = frozenset({"ring", "delta", "typing", "presence", "agent", "retry_hint"})
+KINDS = frozenset({"ring", "delta", "typing", "presence", "agent"})
 MOST_WAITING = 1000
 MOST_AT_ONCE = 100
 TIMEOUT = 1.0

@@ -59,10 +59,6 @@ NEXT_LIMIT = 2000
 Fields = dict[str, list[str]]
 
 
-class DiskFull(errors.DomainError):
-    code = "disk_full"
-
-
 def install(app: Flask) -> None:
     app.register_error_handler(errors.DomainError, _domain)
     app.register_error_handler(HTTPException, _http)

@@ -6,7 +6,7 @@ import marshmallow as ma
 from marshmallow import ValidationError, fields, validate
 
 from models.delivery import LONGEST_REPORTED
-from models.message import EMOJI, LONGEST
+from models.message import LONGEST
 
 LAST_SEQ = 2**31 - 1
 MOST = 100
@@ -256,6 +256,3 @@ class Health(ma.Schema):
     executor = fields.Dict()
     checked_at = fields.DateTime()
     last_ok_at = fields.DateTime(allow_none=True)
-
-
-EMOJI_RULE = f"one of {' '.join(EMOJI)}"
