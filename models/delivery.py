@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 from models.agent import EXTERNAL_HEALTHY_SECONDS, Agent, AgentStatus
 from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id, touch
 from models.errors import Conflict
+from models.thread import Thread
 from models.worker import Worker
 
 if TYPE_CHECKING:
@@ -126,6 +128,7 @@ class Delivery(Row, Stateful, Model):
                 cls.status == "queued",
                 Agent.runtime == "builtin",
                 Agent.archived_at.is_(None),
+                _in_open_thread(),
             )
             .order_by(cls.created_at)
         )
@@ -140,13 +143,14 @@ class Delivery(Row, Stateful, Model):
                 cls.status == "queued",
                 cls.project_id == agent.project_id,
                 cls.target_agent_key == agent.key,
+                _in_open_thread(),
             )
             .order_by(cls.created_at)
             .limit(1)
         )
 
     def take(self, leased: bool = True) -> bool:
-        """Take it for this worker; False when another worker already has."""
+        """Take it for this worker; False when another worker already has, or its thread was closed."""
         return bool(self.take_all([self], leased))
 
     @classmethod
@@ -160,7 +164,7 @@ class Delivery(Row, Stateful, Model):
         tokens = {delivery.id: str(new_id()) for delivery in waiting}
         taken = db.session.scalars(
             update(cls)
-            .where(cls.id.in_(tokens), cls.status == "queued")
+            .where(cls.id.in_(tokens), cls.status == "queued", _in_open_thread())
             .values(
                 status="delivered",
                 lease_token=case(tokens, value=cls.id),
@@ -254,6 +258,56 @@ class Delivery(Row, Stateful, Model):
             attempts=Delivery.attempts - 1,
         )
         return back and self._changed()
+
+    @classmethod
+    def answered_in_closed(cls) -> set[UUID]:
+        """The projects where an answer is awaited in a thread that was closed meanwhile."""
+        return set(db.session.scalars(cls._held_in_closed().with_only_columns(cls.project_id)))
+
+    @classmethod
+    def put_back_closed(cls, project_id: UUID) -> int:
+        """What is answered in this project's closed threads waits until they open again; how many.
+
+        What waits already is locked with it: who is just being handed it is waited for, and found.
+        """
+        db.session.flush()
+        whole = select(cls).where(NOT_ENDED, cls.project_id == project_id).with_for_update()
+        whole = whole.order_by(cls.status, cls.created_at).execution_options(populate_existing=True)
+        db.session.scalars(whole).all()
+        held = db.session.scalars(cls._held_in_closed().where(cls.project_id == project_id)).all()
+        for delivery in held:
+            if delivery.try_advance(
+                "status", "delivered", "queued", lease_token=None, lease_until=None, partial=""
+            ):
+                delivery._changed()
+        cls._rest(project_id, {delivery.target_agent_key for delivery in held})
+        return len(held)
+
+    @classmethod
+    def _held_in_closed(cls) -> Any:
+        """What a person stopped is not among it: that ends, and never comes back."""
+        wished = cls.desired_status.is_(None)
+        return select(cls).where(NOT_ENDED, cls.status == "delivered", wished, ~_in_open_thread())
+
+    @classmethod
+    def _rest(cls, project_id: UUID, agent_keys: Collection[str]) -> None:
+        """The lines of agents that answer nothing any more say so."""
+        answering = exists().where(
+            NOT_ENDED,
+            cls.project_id == Agent.project_id,
+            cls.target_agent_key == Agent.key,
+            cls.status == "delivered",
+        )
+        lines = (
+            select(AgentStatus)
+            .join(Agent, Agent.id == AgentStatus.agent_id)
+            .where(Agent.project_id == project_id, Agent.key.in_(agent_keys), ~answering)
+            .order_by(AgentStatus.id)
+            .with_for_update(of=AgentStatus)
+            .execution_options(populate_existing=True)
+        )
+        for state in db.session.scalars(lines).all() if agent_keys else ():
+            state.say("idle")
 
     def lost(self, said: Answer | None = None) -> bool:
         """The worker is gone: queued again when nothing was said yet, else failed with what is known.
@@ -368,19 +422,20 @@ class Delivery(Row, Stateful, Model):
             held.status == "delivered",
         )
         builtin = Agent.runtime == "builtin" if Worker.free_slots("chat") > 0 else false()
-        served = select(Agent.key).where(
+        free = select(Agent.key).where(
             Agent.project_id == cls.project_id,
             Agent.key == cls.target_agent_key,
             builtin | ((Agent.runtime == "external") & polled & ~busy),
         )
+        served = free.exists() & _in_open_thread()
         aging = (
             update(cls)
-            .where(NOT_ENDED, waiting, cls.aging_since.is_(None), served.exists())
+            .where(NOT_ENDED, waiting, cls.aging_since.is_(None), served)
             .values(aging_since=db_now())
         )
         resting = (
             update(cls)
-            .where(NOT_ENDED, waiting, cls.aging_since.is_not(None), ~served.exists())
+            .where(NOT_ENDED, waiting, cls.aging_since.is_not(None), ~served)
             .values(aging_since=None)
         )
         return changed_rows(aging) + changed_rows(resting)
@@ -407,6 +462,12 @@ class Delivery(Row, Stateful, Model):
         if only is not None:
             query = query.where(cls.id == only).with_for_update(skip_locked=True)
         return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))
+
+
+@cache
+def _in_open_thread() -> Any:
+    """Put together once: each claim asks it. A thread that is closed has its deliveries wait."""
+    return Thread.is_open(Delivery.thread_id)
 
 
 def _follow(deliveries: Sequence[Delivery]) -> None:

@@ -1,9 +1,13 @@
 """Labs flags: declared here with a sentence each; asking for another one raises."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from models.project import ProjectSetting
+from sqlalchemy import select
+
+from models.base import db
+from models.project import Project, ProjectSetting
 from models.text import invalid
 
 SETTING = "labs_features"
@@ -20,6 +24,9 @@ FLAGS: dict[str, str] = {
 
 BUILT = ("team_room",)
 """Flags that switch something on today; the others are declared for the pages to come."""
+
+OF_THREAD = {"room": "team_room", "dm": "dms"}
+"""The flag that opens each kind of thread; `Thread.is_open` asks it in SQL."""
 
 
 def enabled(flag: str, project_id: UUID) -> bool:
@@ -43,4 +50,24 @@ def write(project_id: UUID, changes: dict[str, bool]) -> dict[str, bool]:
             raise invalid(flag, "must be true or false")
     flags = read(project_id) | changes
     ProjectSetting.write(project_id, SETTING, flags)
+    if not all(flags[flag] for flag in OF_THREAD.values()):
+        from models.delivery import Delivery
+
+        Delivery.put_back_closed(project_id)
     return flags
+
+
+def open_threads(project_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
+    """The kinds of threads that are open in each of these projects; in one that is put away, none."""
+    stored = (
+        select(Project.id, ProjectSetting.value)
+        .join(ProjectSetting, ProjectSetting.project_id == Project.id)
+        .where(Project.id.in_(project_ids), Project.archived_at.is_(None), ProjectSetting.key == SETTING)
+    )
+    values: dict[UUID, Any] = {project_id: value for project_id, value in db.session.execute(stored)}
+    return {
+        project_id: frozenset(
+            kind for kind, flag in OF_THREAD.items() if values.get(project_id, {}).get(flag, False)
+        )
+        for project_id in project_ids
+    }

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint, bindparam, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Model, Row, db
+from models.base import Model, Row, db, utcnow
 from models.text import clean, clean_key
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ class Project(Row, Model):
     @classmethod
     def by_key(cls, key: str) -> Project | None:
         return db.session.scalar(select(cls).where(cls.key == key, cls.archived_at.is_(None)))
+
+    def archive(self) -> None:
+        """Put it away: nobody enters, nothing is deleted, and no agent answers there any more."""
+        from models.delivery import Delivery
+
+        self.archived_at = self.archived_at or utcnow()
+        Delivery.put_back_closed(self.id)
 
     @property
     def room(self) -> Thread:

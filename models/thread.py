@@ -7,19 +7,32 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, bindparam, select, update
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    String,
+    UniqueConstraint,
+    bindparam,
+    case,
+    exists,
+    false,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 from sqlalchemy.orm.attributes import set_committed_value
 
+from models import labs
 from models.base import Model, Row, changed_rows, db, utcnow
 from models.errors import Conflict
-from models.project import Project
+from models.project import Project, ProjectSetting
 from models.user import User
 
 BREAKER_TURNS = 6
 """How many turns agents may take among themselves before a person is asked."""
 BREAKER_TOKENS = 60_000
+_FLAGS = tuple(labs.OF_THREAD.items())
 
 
 class Thread(Row, Model):
@@ -40,6 +53,20 @@ class Thread(Row, Model):
     paused_at: Mapped[datetime | None]
 
     project: Mapped[Project] = relationship(back_populates="threads")
+
+    @classmethod
+    def is_open(cls, thread_id: Any) -> Any:
+        """In SQL: whether anybody may be in this thread, since its flag is on and its project in use."""
+        thread, project, setting = aliased(cls), aliased(Project), aliased(ProjectSetting)
+        flags = ((thread.kind == kind, setting.value[flag].as_boolean()) for kind, flag in _FLAGS)
+        return exists().where(
+            thread.id == thread_id,
+            project.id == thread.project_id,
+            project.archived_at.is_(None),
+            setting.project_id == thread.project_id,
+            setting.key == labs.SETTING,
+            case(*flags, else_=false()),
+        )
 
     def next_seq(self, count: int = 1) -> int:
         """Take `count` numbers, return the last; the row is held until the commit: order is commit order."""

@@ -30,14 +30,21 @@ class Sweeper:
         self._seen_at = clock()
         self._wait_until = 0.0
         self._rows = OneByOne(self._take_back)
+        self._closed = OneByOne(self._put_back)
 
     def sweep(self) -> int:
         """How many deliveries were taken back."""
         with reading():
+            closed = Delivery.answered_in_closed()
             lost = [delivery.id for delivery in Delivery.with_lost_lease()]
             db.session.rollback()
         self._note_outage()
-        return 0 if self._clock() < self._wait_until else self._rows.run(lost)
+        back = self._closed.run(sorted(closed))
+        return back if self._clock() < self._wait_until else back + self._rows.run(lost)
+
+    def _put_back(self, project_id: UUID) -> bool:
+        """What was taken in the very moment in which its thread was closed."""
+        return Delivery.put_back_closed(project_id) > 0
 
     def _note_outage(self) -> None:
         now = self._clock()

@@ -22,6 +22,7 @@ from sqlalchemy import String, TextualSelect, bindparam, literal, select, text
 from sqlalchemy.orm import Session
 
 from models import AuthzEpoch, Stream, StreamChange
+from realtime.doors import Doors
 from realtime.publication import on_commit
 from realtime.rows import Item, Rows, collapsed, snapshot
 
@@ -89,6 +90,8 @@ class Pump:
         self._trusted_at = float("-inf")
         self._failing = False
         self._thread: threading.Thread | None = None
+        self.doors = Doors()
+        self._opened: set[str] = set()
         self._deaf: Callable[[], None] = lambda: None
 
     def start(self) -> None:
@@ -210,6 +213,9 @@ class Pump:
             items = {name: collapsed(changes) for name, changes in news.items()}
             rows = Rows()
             rows.load(item for one in items.values() for item in one)
+            shut = {name for name in wanted if self.doors.shut(name)}
+            self.doors.look(rows, epoch)
+            self._opened |= {name for name in shut if not self.doors.shut(name)}
         return _Look(heads, epoch, items, reached, rows, at)
 
     def _trust(self, look: _Look) -> None:
@@ -243,8 +249,13 @@ class Pump:
 
     def _send(self, name: str, position: int, look: _Look) -> None:
         to = look.reached[name]
+        if name in self._opened:
+            # Its followers learn that they are behind, and ask for what was hidden from them.
+            self._skip(name, to)
+            self._opened.discard(name)
+            return
         try:
-            items = look.rows.show(look.items.get(name, []))
+            items = look.rows.show(self.doors.through(name, look.items.get(name, []), look.rows))
         except Exception:
             # Followers find themselves behind and ask, instead of missing it silently.
             log.exception("changes %s to %s of %s cannot be shown", position, to, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +103,14 @@ class Rows:
         found = published.load(missing) if missing else []
         for row in (*known.values(), *found):
             self._rows[table, row.id] = row
+
+    def of(self, tables: Collection[str]) -> list[Any]:
+        """The loaded rows of these tables."""
+        return [row for (table, _), row in self._rows.items() if table in tables]
+
+    def get(self, item: Item) -> Any:
+        """The item's row; None when it is gone, or could not be read."""
+        return self._rows.get((item.table, item.row_id))
 
     def show(self, items: Iterable[Item]) -> list[dict[str, Any]]:
         """The items as they go on the wire; rendering happens here, after the snapshot."""

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 SESSION_COOKIES = ("__Host-tr_sid", "tr_sid")
 """The cookie of a session: over HTTPS, and over plain HTTP on one's own machine."""
 RETRY_MS = 500
+OF_THREADS = ("delta", "typing")
 PRESSED = 64
 """Broadcasts in a row after which writers get a turn, so that no healthy reader's outbox overflows."""
 
@@ -206,8 +207,8 @@ class Server:
         self._signal("presence", payload, f"project:{payload['project_id']}")
 
     def _signal(self, event: str, payload: dict[str, Any], stream: str, skip_sid: str | None = None) -> None:
-        """What may be lost; and is, while nobody knows who may still hear it."""
-        if not self.pump.blind:
+        """What may be lost; and is, while nobody knows who may still hear it, and in a closed room."""
+        if not (self.pump.blind or (event in OF_THREADS and self.pump.doors.shut(stream))):
             self.socketio.emit(event, payload, to=stream, skip_sid=skip_sid)
 
     def _publisher(self, kind: str) -> Callable[[dict[str, Any]], None]:

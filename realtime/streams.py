@@ -8,11 +8,12 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from models import Agent, AgentStatus, Delivery, Stream, StreamChange, Thread, db
+from models import Agent, AgentStatus, Delivery, ProjectSetting, Stream, StreamChange, Thread, db
 from models.delivery import NOT_ENDED
 from models.errors import NotFound, NotYours
 from models.policy import Principal
 from realtime import pump
+from realtime.doors import Doors
 from realtime.rows import Rows, collapsed, snapshot
 
 KINDS = ("project", "admin", "user")
@@ -75,8 +76,12 @@ def catch_up(name: str, since: int | None, limit: int = 500) -> dict[str, Any]:
         writing = live(name)
         lost = since is None or not max(floor, at - TOO_FAR) <= since <= at
         changes = [] if lost or since is None else _changes(name, since, at, limit)
+        # What was hidden while a flag was off is not among what comes after it.
+        lost = lost or any(_switches_flags(name, change) for change in changes)
         items = collapsed((c.seq, c.table, c.row_id, c.op) for c in changes)
         rows.load(items)
+        doors = Doors()
+        doors.look(rows)
     follower = pump.current()
     if follower is not None:
         follower.follow(name, at)
@@ -85,7 +90,7 @@ def catch_up(name: str, since: int | None, limit: int = 500) -> dict[str, Any]:
     reached = changes[-1].seq if changes else at
     return {
         "seq": reached,
-        "items": rows.show(items),
+        "items": rows.show(doors.through(name, items, rows)),
         "reset": False,
         "more": reached < at,
         "live": writing,
@@ -98,6 +103,11 @@ def _changes(name: str, since: int, upto: int, limit: int) -> list[Any]:
         StreamChange.stream == name, StreamChange.seq > since, StreamChange.seq <= upto
     )
     return list(db.session.execute(query.order_by(StreamChange.seq).limit(limit)))
+
+
+def _switches_flags(name: str, change: Any) -> bool:
+    """Of all settings, a project's stream carries the flags alone."""
+    return name.startswith("project:") and change.table == ProjectSetting.__tablename__
 
 
 def live(name: str) -> list[dict[str, Any]]:
@@ -117,7 +127,7 @@ def live(name: str) -> list[dict[str, Any]]:
             (Agent.project_id == Delivery.project_id) & (Agent.key == Delivery.target_agent_key),
         )
         .outerjoin(AgentStatus, AgentStatus.agent_id == Agent.id)
-        .where(NOT_ENDED, carried[kind], Delivery.status == "delivered")
+        .where(NOT_ENDED, carried[kind], Delivery.status == "delivered", Thread.is_open(Thread.id))
         .order_by(Delivery.picked_up_at, Delivery.id)
     )
     return [_writing(delivery, status) for delivery, status in db.session.execute(query)]

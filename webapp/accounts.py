@@ -308,7 +308,7 @@ def rename(project: Project, name: object) -> None:
 
 def archive(project: Project) -> None:
     note("project.archived", f"project {project.key}", project.id)
-    project.archived_at = project.archived_at or utcnow()
+    project.archive()
 
 
 def unarchive(project_id: UUID) -> Project:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from models import labs
 from models.agent import Agent
 from models.base import db
 from models.delivery import Delivery
@@ -31,6 +32,7 @@ class Team:
     @classmethod
     def create(cls, key: str = "acme") -> "Team":
         project = Project.create(key, key.title())
+        labs.write(project.id, {"team_room": True, "dms": True})
         ops = Agent.provision(project.id, "ops", "Ops", persona="You like order.", title="Operator")
         qa = Agent.provision(project.id, "qa", "Quality")
         people = [cls._person(project, key, name) for name in ("Priya", "Sam")]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
-from models import Agent, Draft, Message, Project, Thread, User
+from models import Agent, Draft, Message, Project, Thread, User, labs
 from models.posting import post
 
 
@@ -35,5 +35,6 @@ def room(db: SQLAlchemy) -> Room:
     jonas.join(project, "member")
     for key in ("trunks", "bulma", "krillin"):
         Agent.provision(project.id, key, key.title())
+    labs.write(project.id, {"team_room": True, "dms": True})
     db.session.commit()
     return Room(project, mara, jonas, project.room)

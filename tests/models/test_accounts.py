@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
-from models import ApiToken, AuthzEpoch, Invite, Membership, User, UserSession, labs
+from models import ApiToken, AuthzEpoch, Invite, Membership, Project, User, UserSession, labs
 from models.base import utcnow
 from models.errors import Conflict, Invalid, NotFound
 from models.policy import RIGHTS, ROLES, TOKEN_RIGHTS, Principal
@@ -84,7 +84,7 @@ class TestTokens:
         token, text = ApiToken.create(room.project.id, "agent", "ci", agent_key="trunks")
         db.session.flush()
 
-        assert ApiToken.by_text(text) is token
+        assert ApiToken.by_text(text) == (token, None, room.project, "member")
         assert text not in str(vars(token))
         token.revoke()
         db.session.flush()
@@ -163,7 +163,7 @@ class TestEpoch:
         assert self.moved(db)
         room.jonas.join(room.project, "operator")
         assert self.moved(db)
-        labs.write(room.project.id, {"team_room": True})
+        labs.write(room.project.id, {"team_room": False})
         assert self.moved(db)
         db.session.delete(Membership.of(room.project.id, room.jonas.id))
         assert self.moved(db)
@@ -201,7 +201,7 @@ class TestRights:
 
 class TestLabs:
     def test_all_are_off_in_a_new_project(self, room: Room) -> None:
-        assert set(labs.read(room.project.id).values()) == {False}
+        assert set(labs.read(Project.create("new", "New").id).values()) == {False}
 
     def test_an_undeclared_flag_raises(self, room: Room) -> None:
         with pytest.raises(KeyError):

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from models import Agent, AgentStatus, Delivery, Draft, Message, Project, Thread, User, Worker, db
+from models import Agent, AgentStatus, Delivery, Draft, Message, Project, Thread, User, Worker, db, labs
 from models.base import changed_rows, db_now, new_id, reading
 from models.posting import post
 from tests.support.processes import wait_until
@@ -29,6 +29,7 @@ class Crew:
     @classmethod
     def create(cls) -> "Crew":
         project = Project.create("oasis", "Oasis")
+        labs.write(project.id, {"team_room": True, "dms": True})
         mara = User.create("mara@example.org", "Mara Lindqvist", None)
         jonas = User.create("jonas@example.org", "Jonas Weber", None)
         mara.join(project, "owner")

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
+from models import labs
 from models.base import db as database_handle
 from models.project import Project
 from models.session import UserSession
@@ -91,6 +92,7 @@ class House:
     def project(self, key: str = "acme") -> UUID:
         with self.inside():
             project = Project.create(key, key.title())
+            labs.write(project.id, {"team_room": True, "dms": True})
             return project.id
 
     def person(self, project_id: UUID | None, role: str = "member", name: str = "Ada") -> UUID:

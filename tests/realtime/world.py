@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import event
 
-from models import Agent, Draft, Message, Project, Thread, User, db
+from models import Agent, Draft, Message, Project, Thread, User, db, labs
 from models.posting import post
 from realtime import streams
 from realtime.pump import Pump
@@ -68,7 +68,12 @@ class Screen:
         while self.behind:
             name = self.behind.pop()
             answer = streams.catch_up(name, self.seqs[name])
-            assert not answer["reset"]
+            if answer["reset"]:
+                self.rows.clear()
+                self.html.clear()
+                self.behind.clear()
+                self.load()
+                return
             self._apply(name, answer["items"], answer["seq"])
             if answer["more"]:
                 self.behind.add(name)
@@ -119,6 +124,7 @@ class World:
     @classmethod
     def make(cls, app: Flask) -> "World":
         project = Project.create("oasis", "Oasis")
+        labs.write(project.id, {"team_room": True, "dms": True})
         mara = User.create("mara@example.org", "Mara Lindqvist", None)
         jonas = User.create("jonas@example.org", "Jonas Weber", None)
         mara.join(project, "owner")

@@ -781,3 +781,29 @@ def test_a_wait_ends_when_the_process_stops(far: Program, pausing: Pausing) -> N
     assert far.claim(wait=25).status_code == 204
 
     assert pausing.times == 1
+
+
+def test_nothing_is_handed_out_or_said_in_a_room_that_is_switched_off(
+    house: House, mara: FlaskClient, program: Callable[..., Program], db: SQLAlchemy
+) -> None:
+    faraway = program("faraway")
+    house.post(mara, "@faraway hello")
+    labs = f"/api/projects/{house.project.id}/labs"
+    mara.put(labs, json={"team_room": False})
+    assert faraway.claim().status_code == 204
+
+    mara.put(labs, json={"team_room": True})
+    work = faraway.work()
+    mara.put(labs, json={"team_room": False})
+
+    late = [
+        faraway.report(work, "progress", text="so far", offset=0),
+        faraway.report(work, "finish", text="an answer into a closed room"),
+        faraway.report(work, "fail", reason="because"),
+    ]
+    assert [(answer.status_code, answer.get_json()["error"]["code"]) for answer in late] == [
+        (409, "lost")
+    ] * 3
+    assert db.session.query(Message).count() == 1
+    mara.put(labs, json={"team_room": True})
+    assert faraway.work()["attempt"] == 2

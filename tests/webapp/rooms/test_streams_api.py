@@ -54,6 +54,26 @@ def test_without_a_place_a_reader_begins_anew(house: House, mara: FlaskClient, n
     assert part["seq"] == streams.head(name)
 
 
+def test_a_room_that_is_switched_off_is_silent_on_the_stream(
+    house: House, mara: FlaskClient, jonas: FlaskClient, name: str
+) -> None:
+    since = streams.head(name)
+    house.post(mara, "before")
+    labs = f"/api/projects/{house.project.id}/labs"
+    assert mara.put(labs, json={"team_room": False}).status_code == 200
+
+    hidden = read(jonas, name, since=since).get_json()
+    assert (hidden["reset"], hidden["items"], hidden["live"]) == (True, None, [])
+    later = streams.head(name)
+    mara.patch(f"/api/projects/{house.project.id}", json={"name": "Closed"})
+    house.thread.paused_at = house.thread.created_at
+    house.app.extensions["sqlalchemy"].session.commit()
+    assert [item["table"] for item in read(jonas, name, since=later).get_json()["items"]] == ["projects"]
+
+    mara.put(labs, json={"team_room": True})
+    assert read(jonas, name, since=later).get_json()["reset"]
+
+
 @pytest.mark.parametrize("kind", ["user", "agent"])
 def test_a_program_reads_with_its_token(house: House, name: str, kind: str) -> None:
     program = factories.bearer(house.app, factories.token(house.project, kind, who=house.mara)[1])

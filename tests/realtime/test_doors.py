@@ -1,0 +1,143 @@
+"""What stands in a closed thread goes by no stream, and who comes back after it begins anew."""
+
+import pytest
+from flask_sqlalchemy import SQLAlchemy
+
+from models import Delivery, Message, User, labs
+from realtime import streams
+from realtime.doors import TABLES
+from realtime.pump import Pump
+from tests.realtime.world import Packet, World, statements
+
+
+def switch(world: World, db: SQLAlchemy, **flags: bool) -> None:
+    labs.write(world.project.id, flags)
+    db.session.commit()
+
+
+def stream_of(world: World) -> str:
+    return f"project:{world.project.id}"
+
+
+def tables(items: list[Packet]) -> set[str]:
+    return {item["table"] for item in items}
+
+
+def something_said(world: World, db: SQLAlchemy) -> None:
+    """In the room and in the DM: a message that is answered now, with a reaction."""
+    for thread in (world.room, world.dm):
+        message = world.say("@trunks hello", thread=thread)
+        message.react(world.mara, "👍")
+        thread.paused_at = message.created_at
+    assert len(Delivery.claim(5)) == 2
+    world.jonas.name = "Jonas W."
+    db.session.commit()
+
+
+def test_a_reader_gets_nothing_of_a_closed_room(world: World, db: SQLAlchemy) -> None:
+    name, mine = stream_of(world), f"user:{world.mara.id}"
+    something_said(world, db)
+    switch(world, db, team_room=False, dms=True)
+    since = streams.head(name)
+    world.room.paused_at = None
+    db.session.query(Message).where(Message.thread_id == world.room.id).one().unreact(world.mara, "👍")
+    world.jonas.name = "Jonas"
+    db.session.commit()
+
+    part = streams.catch_up(name, since)
+
+    assert tables(part["items"]) == {"memberships", "reactions"}
+    assert [item["row"] for item in part["items"] if item["table"] == "reactions"] == [None]
+    assert (part["seq"], part["live"]) == (streams.head(name), [])
+    private = streams.catch_up(mine, 0)
+    assert tables(private["items"]) >= TABLES
+    assert len(private["live"]) == 1
+
+
+def test_a_closed_dm_is_hidden_from_its_owner(world: World, db: SQLAlchemy) -> None:
+    mine = f"user:{world.mara.id}"
+    something_said(world, db)
+    switch(world, db, dms=False)
+
+    part = streams.catch_up(mine, 0)
+
+    assert not tables(part["items"]) & TABLES
+    assert part["live"] == []
+
+
+def test_who_read_while_it_was_closed_begins_anew_when_it_opens(world: World, db: SQLAlchemy) -> None:
+    name = stream_of(world)
+    something_said(world, db)
+    switch(world, db, team_room=False)
+    at = streams.catch_up(name, streams.head(name))["seq"]
+
+    switch(world, db, team_room=True)
+
+    assert streams.catch_up(name, at)["reset"]
+    assert not streams.catch_up(name, streams.head(name))["reset"]
+
+
+@pytest.fixture
+def pump(world: World, db: SQLAlchemy) -> Pump:
+    pump = world.pump()
+    pump.turn()
+    world.say("hello @trunks")
+    db.session.commit()
+    pump.turn()
+    world.packets.clear()
+    return pump
+
+
+def sent(world: World, pump: Pump) -> set[str]:
+    world.packets.clear()
+    pump.turn()
+    return tables([item for packet in world.packets for item in packet["items"]])
+
+
+def test_the_pump_sends_nothing_of_a_closed_room(world: World, db: SQLAlchemy, pump: Pump) -> None:
+    name = stream_of(world)
+    switch(world, db, team_room=False)
+    assert sent(world, pump) == {"project_settings"}
+    assert pump.doors.shut(name)
+
+    world.room.paused_at = world.project.created_at
+    world.say("nobody hears it")
+    db.session.commit()
+
+    assert sent(world, pump) == set()
+    [packet] = world.packets
+    assert packet["to"] == streams.head(name)
+
+
+def test_a_page_that_stayed_is_behind_when_it_opens(world: World, db: SQLAlchemy, pump: Pump) -> None:
+    screen = world.screen()
+    switch(world, db, team_room=False)
+    pump.turn()
+    world.say("nobody hears it")
+    db.session.commit()
+    pump.turn()
+    assert screen.differs_from(world.screen())
+
+    switch(world, db, team_room=True)
+    pump.turn()
+
+    assert screen.behind == {stream_of(world)}
+    screen.ask()
+    assert screen.differs_from(world.screen()) == []
+    assert not pump.doors.shut(stream_of(world))
+
+
+def test_what_is_open_is_asked_again_only_after_a_change_of_rights(
+    world: World, db: SQLAlchemy, pump: Pump
+) -> None:
+    def asked() -> int:
+        world.say("hello @trunks")
+        db.session.commit()
+        with statements() as run:
+            pump.turn()
+        return sum("project_settings" in statement for statement in run)
+
+    assert asked() == 0
+    User.create("kim@example.org", "Kim", None)
+    db.session.commit()
+    assert [asked(), asked()] == [1, 0]
