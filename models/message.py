@@ -263,7 +263,7 @@ class Message(Row, Model):
 
     def _lock(self) -> None:
         """Two clicks at once wait for each other, and the second sees what the first did."""
-        db.session.refresh(self, ["status", "deleted_at"], with_for_update=True)
+        db.session.refresh(self, ["status", "deleted_at", "meta"], with_for_update=True)
 
     def _reactions_changed(self) -> None:
         db.session.flush()
@@ -296,18 +296,15 @@ class Message(Row, Model):
         """Whether this is its text; one that was edited or deleted is given the benefit of the doubt."""
         return self.content == content or self.edited_at is not None or self.deleted_at is not None
 
-    def deliver_to(self, agent_key: str) -> Delivery:
-        """The delivery to this agent, made unless there is one; Conflict when there is nothing to deliver."""
+    def goes_to(self, agent_key: str) -> bool:
+        """Whether it has a delivery to this agent; asked under its lock. Conflict when there can be none."""
         self._lock()
         mine = (Delivery.message_id == self.id, Delivery.target_agent_key == agent_key)
-        if (delivery := db.session.scalar(select(Delivery).where(*mine))) is not None:
-            return delivery
+        if db.session.scalar(select(Delivery.id).where(*mine)) is not None:
+            return True
         if self.deleted_at is not None or self.message_type == "system":
             raise Conflict("this message cannot be delivered", row=self)
-        [delivery] = Delivery.address(self, [agent_key])
-        db.session.flush()
-        self.follow_deliveries([self.id])
-        return delivery
+        return False
 
 
 class Reaction(Row, Model):

@@ -78,11 +78,38 @@ def _repeated(before: Message, draft: Draft, thread: Thread) -> Message | Domain
         why = "was used for another message"
         return Conflict(f"this client_id {why}", fields={"client_id": [why]})
     if draft.deliver_to is not None:
-        before.deliver_to(draft.deliver_to)
+        try:
+            deliver(thread, before, draft.deliver_to, draft.agent_key)
+        except Conflict as refusal:
+            return refusal
     return before
 
 
+def deliver(thread: Thread, message: Message, agent_key: str, by_agent: str | None = None) -> None:
+    """Deliver a message that exists to one agent, unless it goes there already.
+
+    An agent that asks for it takes a turn, which the breaker may hold. Conflict when it means itself,
+    or there is nothing to deliver.
+    """
+    if agent_key == by_agent:
+        raise _to_itself()
+    if message.goes_to(agent_key):
+        return
+    if by_agent is None:
+        Delivery.address(message, [agent_key])
+    elif agent_key not in message.meta.get("held", ()):
+        _call_others(thread, message, [agent_key], tokens=0)
+    db.session.flush()
+    Message.follow_deliveries([message.id])
+
+
+def _to_itself() -> Conflict:
+    return Conflict("an agent does not deliver to itself")
+
+
 def _refusal(draft: Draft, quoted: dict[UUID, Message], audience: Audience) -> DomainError | None:
+    if draft.agent_key is not None and draft.deliver_to == draft.agent_key:
+        return _to_itself()
     if draft.reply_to is not None and draft.reply_to not in quoted:
         return Invalid("no such message here", fields={"reply_to": ["is not in this thread"]})
     if draft.deliver_to is not None and draft.deliver_to not in audience.agents:
@@ -243,7 +270,7 @@ def _call_others(thread: Thread, message: Message, mentions: Sequence[str], toke
     if thread.agent_turn(tokens):
         Delivery.address(message, called)
     else:
-        message.meta = message.meta | {"held": called}
+        message.meta = message.meta | {"held": [*message.meta.get("held", ()), *called]}
         system_line(
             thread,
             f"The agents answered each other {BREAKER_TURNS} times. A person decides whether they go on.",

@@ -11,6 +11,7 @@ from models.base import db, reading
 from models.delivery import Delivery
 from models.errors import Conflict, NotFound
 from models.message import LONGEST, Message
+from models.posting import deliver as deliver_to
 from models.posting import no_such_agent
 from models.text import clean
 from models.thread import Thread
@@ -77,7 +78,8 @@ def _again(message_id: UUID, words: dict[str, Any]) -> Message:
     if not message.says(words["message"]):
         why = "is the id of a message with another text"
         raise Conflict(f"this message_id {why}", fields={"message_id": [why]})
-    message.deliver_to(words["target_agent_key"])
+    by_agent = principal().agent_key if principal().kind == "agent" else None
+    deliver_to(visible.thread(message.thread_id), message, words["target_agent_key"], by_agent)
     db.session.commit()
     return message
 

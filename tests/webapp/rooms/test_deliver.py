@@ -10,6 +10,7 @@ from flask_sqlalchemy import SQLAlchemy
 from werkzeug.test import TestResponse
 
 from models import Delivery, Message, Worker
+from models.thread import BREAKER_TURNS
 from tests import factories
 from tests.webapp.rooms.conftest import House
 
@@ -187,8 +188,46 @@ def test_agents_that_only_call_each_other_are_held(house: House, db: SQLAlchemy)
     assert [answer.status_code for answer in answers] == [200] * 6 + [409]
     assert house.thread.paused_at
 
+    again = [deliver(program, target_agent_key="trunks", message_id="m6") for _ in range(2)]
+    assert [answer.status_code for answer in again] == [409, 409]
+    assert db.session.query(Delivery).count() == 6
+    held = db.session.query(Message).where(Message.client_id == "m6").one()
+    assert held.meta["held"] == ["trunks"]
+    assert deliver(program, target_agent_key="trunks", message_id="m5").status_code == 200
 
-def test_an_agent_does_not_deliver_to_itself(house: House, db: SQLAlchemy) -> None:
+
+def test_an_agent_takes_a_turn_for_each_agent_that_it_names_a_message_to(
+    house: House, mara: FlaskClient, db: SQLAlchemy
+) -> None:
+    """Whether it is its own or a person's, by whatever id: else the breaker would be passed by."""
+    program = factories.bearer(house.app, factories.token(house.project, "agent")[1])
+    said = house.post(mara, "@jonas lunch?").get_json()
+    answers = [
+        deliver(program, message_id="m1", target_agent_key="trunks"),
+        deliver(program, message_id=said["id"], message="@jonas lunch?", target_agent_key="trunks"),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    db.session.refresh(house.thread)
+    assert house.thread.agent_turns == 2
+    house.thread.agent_turns = BREAKER_TURNS
+    factories.agent(house.project, "krillin")
+    db.session.commit()
+
+    assert deliver(program, message_id="m1", target_agent_key="krillin").status_code == 409
+    late = deliver(program, message_id=said["id"], message="@jonas lunch?", target_agent_key="krillin")
+
+    assert late.status_code == 409
+    assert db.session.query(Delivery).where(Delivery.target_agent_key == "krillin").count() == 0
+
+
+def test_an_agent_does_not_deliver_to_itself(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
     program = factories.bearer(house.app, factories.token(house.project, "agent")[1])
 
-    assert deliver(program, target_agent_key="bulma").status_code == 409
+    answers = [deliver(program, target_agent_key="bulma") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [409, 409]
+    assert db.session.query(Message).count() == 0
+    said = house.post(mara, "@trunks hello").get_json()
+    again = deliver(program, message_id=said["id"], message="@trunks hello", target_agent_key="bulma")
+    assert again.status_code == 409
+    assert [d.target_agent_key for d in db.session.query(Delivery)] == ["trunks"]
