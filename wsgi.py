@@ -200,12 +200,9 @@ def _stop(server: Server, serving: Any, in_flight: InFlight) -> None:
 
 
 def main() -> None:
-    from webapp import config, create_app
+    from webapp import started
 
-    try:
-        app = create_app()
-    except config.BadSetting as error:
-        sys.exit(str(error))
+    app = started()
     app.extensions["offload"] = in_thread
     attach(app, "eventlet")
     serve(app)

@@ -18,7 +18,7 @@ from queues.database import AWAY
 from queues.heartbeat import Heartbeat
 from queues.sweeper import Sweeper
 from queues.watchdog import Watchdog
-from webapp import create_app
+from webapp import started
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def duties_of(app: Flask) -> list[Duty]:
 
 
 def main() -> None:
-    app = create_app()
+    app = started()
     clock = Clock(app, duties_of(app))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: clock.stop())

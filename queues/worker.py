@@ -11,7 +11,7 @@ from flask import Flask
 from agents.provider import ProviderSettings
 from queues.chat import ChatWorker
 from queues.doorbell import QUEUE
-from webapp import create_app, memory
+from webapp import memory, started
 
 SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that computes; Python's own 5 ms would be a tenth of our answer."""
@@ -38,7 +38,7 @@ async def serve(app: Flask) -> None:
 def main(arguments: list[str]) -> None:
     if arguments != [QUEUE]:
         raise SystemExit(f"usage: python -m queues.worker {QUEUE}")
-    app = create_app()
+    app = started()
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call of a model says nothing
     memory.settle()
     sys.setswitchinterval(SWITCH_SECONDS)

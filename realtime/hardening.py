@@ -10,7 +10,6 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import socketio
 from socketio.packet import ACK, CONNECT, DISCONNECT, EVENT, Packet
@@ -72,18 +71,17 @@ class TextPacket(Packet):
 
 
 def origin_allowed(environ: Environ, public_url: str = "") -> bool:
-    """Whether the page that asks is one of ours: exactly of the host that was asked, or of PUBLIC_URL.
-
-    What trusted proxies say of that host stands in `environ` already, and nobody else is believed.
-    """
+    """Whether one of our pages opens this websocket. What trusted proxies say stands in `environ` already."""
     try:
-        allowed = {f"{environ['wsgi.url_scheme']}://{get_host(environ)}".lower()}
+        asked = f"{environ['wsgi.url_scheme']}://{get_host(environ)}"
     except SecurityError:  # no name of a host
-        allowed = set()
-    if public_url:
-        parts = urlsplit(public_url)
-        allowed.add(f"{parts.scheme}://{parts.netloc}".lower())
-    return str(environ.get("HTTP_ORIGIN", "")).lower() in allowed
+        asked = ""
+    return is_ours(environ.get("HTTP_ORIGIN", ""), asked, public_url)
+
+
+def is_ours(origin: str, asked: str, public_url: str) -> bool:
+    """Whether a page of this origin is exactly of the host that was asked, or of PUBLIC_URL."""
+    return bool(origin) and origin.lower() in (asked.lower(), public_url.lower())
 
 
 @dataclass(eq=False)

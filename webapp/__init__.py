@@ -1,5 +1,6 @@
 """The web application, put together from its parts."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from queues import doorbell
 from realtime import publication  # noqa: F401 - the commit hook
 from webapp import assets, auth, blueprints, cli, config, csrf, errors, limits, logs, security
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "started"]
 
 
 class Application(Flask):
@@ -42,6 +43,14 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     blueprints.register(app)
     auth.refuse_views_without_policy(app)
     return app
+
+
+def started() -> Flask:
+    """The application of a process; a setting that is wrong ends the process with one sentence."""
+    try:
+        return create_app()
+    except config.BadSetting as error:
+        sys.exit(str(error))
 
 
 def _directly(work: Any, *args: Any) -> Any:

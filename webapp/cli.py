@@ -10,6 +10,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
 from sqlalchemy import exists, select
+from sqlalchemy.exc import DBAPIError
 
 from models import audit, labs
 from models.agent import Agent
@@ -19,7 +20,7 @@ from models.policy import ROLES
 from models.project import Project
 from models.session import UserSession
 from models.token import ApiToken
-from models.user import User, hash_password
+from models.user import Membership, User, hash_password
 from webapp import accounts, backup, doctor
 
 ACTOR = "operator"
@@ -41,6 +42,14 @@ def _plainly(command: Callable[..., None]) -> Callable[..., None]:
             raise click.ClickException(error.message) from None
         except backup.CannotBackUp as error:
             raise click.ClickException(str(error)) from None
+        except UnicodeError:
+            raise click.ClickException("what was given is not valid UTF-8") from None
+        except DBAPIError:
+            db.session.rollback()
+            tables = doctor.migrations()
+            if tables.ok:
+                raise
+            raise click.ClickException(f"Tables: {tables.detail} Run: {tables.command}") from None
 
     return wrapped
 
@@ -117,8 +126,11 @@ def create_token(key: str, name: str, kind: str, agent_key: str | None, email: s
     """Make a token and print it, this once."""
     if kind == "user" and email is None:
         raise click.ClickException("a person's token needs --user")
+    audit.lock()  # nobody leaves the project meanwhile
     owner = _user(email) if kind == "user" and email else None
     found = _project(key)
+    if owner and (Membership.of(found.id, owner.id) is None or not owner.active):
+        raise click.ClickException(f"{email} is not in {key}, so this token could do nothing")
     if kind == "agent" and Agent.by_key(found.id, agent_key or "") is None:
         raise click.ClickException("an agent's token needs --agent with the key of one")
     made, text = ApiToken.create(
@@ -149,6 +161,7 @@ def unarchive(key: str) -> None:
 
 
 @click.command("setup-link")
+@_plainly
 def setup_link() -> None:
     """Print the one-time link to the first-run page."""
     if db.session.scalar(select(exists().select_from(User))):

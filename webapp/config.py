@@ -4,26 +4,66 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).parent.parent
 VAR = ROOT / "var"
 SHORTEST_SECRET = 32
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _KNOWN_SECRETS = ("changeme", "secret", "dev", "test", "example", "your-secret-key", "password")
 
 
-class BadSetting(Exception):
-    """One sentence about the setting that is missing or wrong."""
+class BadSetting(click.ClickException):
+    """One sentence about the setting that is missing or wrong, which commands show as it is."""
 
 
 def text(value: str) -> str:
     return value.strip()
 
 
-def number(value: str) -> int:
-    return int(value)
+def between(least: int, most: int) -> Callable[[str], int]:
+    """What reads a whole number from `least` to `most`."""
+
+    def number(value: str) -> int:
+        amount = int(value)
+        if not least <= amount <= most:
+            raise ValueError(f"it must be {least} to {most}")
+        return amount
+
+    return number
+
+
+def level(value: str) -> str:
+    name = value.strip().upper()
+    if name not in LOG_LEVELS:
+        raise ValueError(f"it must be one of {', '.join(LOG_LEVELS)}")
+    return name
+
+
+def redis(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("redis", "rediss", "unix") or not (parts.netloc or parts.path):
+        raise ValueError("it must begin with redis://, rediss:// or unix://")
+    return value.strip()
+
+
+def public(value: str) -> str:
+    """The address that people open: scheme and host, without a path."""
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+        raise ValueError("it must be http:// or https:// and a host, without a path")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def endpoint(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must begin with http:// or https://")
+    return value.strip()
 
 
 def seconds(value: str) -> float:
@@ -69,18 +109,18 @@ def _default_port() -> str:
 SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "DATABASE_URL": (database, lambda: f"sqlite:///{VAR / 'teamroom.sqlite3'}"),
     "DATABASE_OWNER_URL": (database, ""),
-    "DATABASE_POOL": (number, 20),
-    "REDIS_URL": (text, _default_redis),
+    "DATABASE_POOL": (between(1, 500), 20),
+    "REDIS_URL": (redis, _default_redis),
     "SECRET_KEY": (text, _default_secret),
     "HOST": (text, "127.0.0.1"),
-    "PORT": (number, _default_port),
-    "PUBLIC_URL": (text, ""),
-    "TRUSTED_PROXIES": (number, 0),
-    "LOG_LEVEL": (text, "INFO"),
+    "PORT": (between(1, 65_535), _default_port),
+    "PUBLIC_URL": (public, ""),
+    "TRUSTED_PROXIES": (between(0, 10), 0),
+    "LOG_LEVEL": (level, "INFO"),
     "ANTHROPIC_API_KEY": (text, ""),
-    "ANTHROPIC_BASE_URL": (text, ""),
+    "ANTHROPIC_BASE_URL": (endpoint, ""),
     "ANTHROPIC_MODEL": (text, ""),
-    "CHAT_SLOTS": (number, 16),
+    "CHAT_SLOTS": (between(1, 1000), 16),
     "CRASHPOINT": (text, ""),
     "WATCHDOG_SECONDS": (seconds, 120.0),
     "BACKUP_FOLDER": (text, str(VAR / "backups")),
@@ -94,7 +134,6 @@ def load(
     given = dict(overrides or {})
     settings = {name: _read(name, given.pop(name, None), environ) for name in SETTINGS}
     settings.update(given)
-    settings["LOG_LEVEL"] = settings["LOG_LEVEL"].upper()
     if not settings.get("TESTING"):
         _refuse_weak_secret(settings["SECRET_KEY"])
     return settings | _of_flask(settings)
@@ -108,7 +147,7 @@ def _read(name: str, override: Any, environ: Mapping[str, str]) -> Any:
         value = environ[name]
     else:
         value = default() if callable(default) else default
-    if not isinstance(value, str) or (value == "" and default == ""):
+    if not isinstance(value, str) or value == "":
         return value
     try:
         return parse(value)

@@ -6,7 +6,7 @@ import secrets
 from flask import Flask, Response, current_app, g, has_request_context, request
 
 from models.errors import Forbidden
-from realtime.hardening import origin_allowed
+from realtime.hardening import is_ours
 from webapp.limits import READS
 
 VISITOR = "tr_visitor"
@@ -62,7 +62,8 @@ def protect() -> None:
 
 def _check_browser() -> None:
     origin = request.headers.get("Origin")
-    if origin is not None and not origin_allowed(request.environ, current_app.config["PUBLIC_URL"]):
+    asked, public_url = request.host_url.rstrip("/"), current_app.config["PUBLIC_URL"]
+    if origin is not None and not is_ours(origin, asked, public_url):
         raise Forbidden("this request came from another site")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden("this request came from another site")

@@ -122,10 +122,11 @@ def workers() -> Check:
 
 def model() -> Check:
     name = "Model endpoint"
-    if not current_app.config["ANTHROPIC_API_KEY"]:
-        detail = "No key: the built-in demo engine answers by rule, and says so."
+    key, base_url = current_app.config["ANTHROPIC_API_KEY"], current_app.config["ANTHROPIC_BASE_URL"]
+    if not (key or base_url):
+        detail = "No key and no endpoint: the built-in demo engine answers by rule, and says so."
         return Check("model", name, None, detail, "export ANTHROPIC_API_KEY=…")
-    host = urlsplit(current_app.config["ANTHROPIC_BASE_URL"] or "https://api.anthropic.com").hostname
+    host = urlsplit(base_url or "https://api.anthropic.com").hostname
     return Check("model", name, None, f"{host}; it is asked when the first agent answers.")
 
 

@@ -1,10 +1,13 @@
 """Settings: typed, and one sentence when one is wrong."""
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
+from scripts.programs import ROOT
 from webapp import config
 from webapp.config import BadSetting, load
 
@@ -42,7 +45,21 @@ def test_without_one_the_database_is_a_file_of_ours() -> None:
         ("DATABASE_URL", "sqlite:///:memory:"),
         ("DATABASE_OWNER_URL", "redis://x"),
         ("PORT", "http"),
+        ("PORT", "0"),
+        ("PORT", "99999"),
+        ("DATABASE_POOL", "0"),
         ("TRUSTED_PROXIES", "yes"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("LOG_LEVEL", "NOPE"),
+        ("REDIS_URL", "foo"),
+        ("REDIS_URL", "http://[x"),
+        ("PUBLIC_URL", "garbage"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://[x"),
+        ("PUBLIC_URL", "https://room.example/team"),
+        ("ANTHROPIC_BASE_URL", "localhost:8000"),
+        ("CHAT_SLOTS", "0"),
+        ("CHAT_SLOTS", "-3"),
         ("WATCHDOG_SECONDS", "-5"),
         ("WATCHDOG_SECONDS", "nan"),
         ("CHAT_SLOTS", "many"),
@@ -84,6 +101,35 @@ def test_numbers_are_numbers() -> None:
 
     assert (said["PORT"], said["TRUSTED_PROXIES"], said["WATCHDOG_SECONDS"]) == (8080, 1, 3.5)
     assert said["LOG_LEVEL"] == "DEBUG"
+
+
+@pytest.mark.parametrize("given", ["https://room.example", " https://room.example/ "])
+def test_the_public_address_has_no_path(given: str) -> None:
+    assert settings(PUBLIC_URL=given)["PUBLIC_URL"] == "https://room.example"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("wsgi.py",),
+        ("-m", "queues.worker", "chat"),
+        ("-m", "queues.clock"),
+        ("-m", "webapp.release"),
+        ("-m", "flask", "--app", "webapp", "doctor"),
+    ],
+    ids=" ".join,
+)
+def test_every_process_says_so_in_one_sentence(command: tuple[str, ...]) -> None:
+    environ = {"PATH": "/usr/bin:/bin", "SECRET_KEY": GOOD, "CHAT_SLOTS": "0"}
+
+    done = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "CHAT_SLOTS cannot be used: it must be 1 to 1000." in said
+    assert said.strip().count("\n") == 0, said
 
 
 def test_an_override_wins_over_the_environment() -> None:

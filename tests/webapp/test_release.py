@@ -1,5 +1,7 @@
 """The release step and the operator's commands, on both databases."""
 
+import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -247,10 +249,15 @@ def test_a_password_from_the_command_line_ends_all_sessions(flask: Callable[...,
     assert client.get("/api/me").status_code == 401
 
 
+def path_of(said: str) -> str:
+    """The address in it, without the host; the port may be that of a Team Room that runs here."""
+    return re.findall(r"http://[^/]+(/\S+)", said)[-1]
+
+
 def test_a_link_from_the_command_line(flask: Callable[..., Result], site: Site, app: Flask) -> None:
     done = flask("user", "password", "--link", site.people["member"].email)
 
-    path = done.output.strip().partition("5000")[2]
+    path = path_of(done.output)
     assert path.startswith("/reset/"), done.output
     assert app.test_client().get(path).status_code == 200
 
@@ -285,11 +292,68 @@ def test_a_command_that_cannot_says_why_in_one_sentence(
     assert done.output.count("\n") == 1
 
 
+@pytest.mark.parametrize("who", ["stranger", "closed"])
+def test_no_token_is_made_that_could_never_work(
+    flask: Callable[..., Result], site: Site, db: SQLAlchemy, who: str
+) -> None:
+    person = site.people["stranger" if who == "stranger" else "member"]
+    if who == "closed":
+        person.deactivate()
+        db.session.commit()
+
+    done = flask("token", "create", site.project.key, "x", "--kind", "user", "--user", person.email)
+
+    assert (done.exit_code, done.output.count("\n")) == (1, 1)
+    assert f"{person.email} is not in {site.project.key}" in done.output
+    assert db.session.scalars(select(ApiToken.id)).all() == []
+
+
+@pytest.mark.parametrize("where", ["project", "password"])
+def test_bytes_that_are_no_text_are_refused_in_one_sentence(
+    flask: Callable[..., Result], site: Site, where: str
+) -> None:
+    bad = os.fsdecode(b"\xff\xfe is no text at all")
+    project, password = (bad, factories.PASSWORD) if where == "project" else (site.project.key, bad)
+
+    done = flask("user", "create", "new@example.org", "New", "--project", project, "--password", password)
+
+    assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
+    assert re.search("valid (UTF-8|Unicode)", done.output)
+
+
+@pytest.mark.parametrize("words", [("setup-link",), ("demo", "a@example.org")], ids=" ".join)
+def test_without_tables_the_release_step_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+    environ = {"PATH": "/usr/bin:/bin", "SECRET_KEY": SECRET_KEY,
+               "DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3"}  # fmt: skip
+    command = [sys.executable, "-m", "flask", "--app", "webapp", *words]
+
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 1
+    assert done.stderr == f"Error: Tables: They are not made yet. Run: {doctor.RELEASE}\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "demo engine"),
+        ({"ANTHROPIC_API_KEY": "k"}, "api.anthropic.com"),
+        ({"ANTHROPIC_BASE_URL": "http://localhost:8000"}, "localhost; it is asked"),
+    ],
+)
+@pytest.mark.databases("sqlite")
+def test_doctor_knows_the_engine_that_answers(
+    make_app: Callable[..., Flask], settings: dict[str, str], words: str
+) -> None:
+    with make_app(**settings).app_context():
+        assert words in doctor.model().detail
+
+
 def test_the_setup_link_works_while_nobody_is_there(
     flask: Callable[..., Result], app: Flask, db: SQLAlchemy
 ) -> None:
     before = flask("setup-link").output
-    page = app.test_client().get(before.strip().partition("5000")[2])
+    page = app.test_client().get(path_of(before))
     factories.user()
 
     assert page.status_code == 200
