@@ -157,17 +157,21 @@ class Message(Row, Model):
 
     @classmethod
     def held_in(cls, thread: Thread) -> list[Message]:
-        """Agents' messages whose mentions the breaker held back."""
-        recent = select(cls).where(cls.thread_id == thread.id, cls.author_kind == "agent")
-        return [
-            m for m in db.session.scalars(recent.order_by(cls.seq.desc()).limit(20)) if m.meta.get("held")
-        ]
+        """All messages that the breaker held back in this pause, in order."""
+        since = (cls.thread_id == thread.id, cls.seq >= (thread.paused_seq or 0))
+        held = cls.meta["held"].as_string().is_not(None)
+        return list(db.session.scalars(select(cls).where(*since, held).order_by(cls.seq)))
 
     def release(self) -> list[Delivery]:
-        """Deliver what was held back."""
-        held = self.meta["held"]
+        """Deliver what was held back, unless the message was deleted meanwhile."""
+        held = self.drop_held()
+        return Delivery.address(self, held) if self.deleted_at is None else []
+
+    def drop_held(self) -> list[str]:
+        """Hold it back no more; the agents that it was to call."""
+        held: list[str] = self.meta["held"]
         self.meta = {key: value for key, value in self.meta.items() if key != "held"}
-        return Delivery.address(self, held)
+        return held
 
     @classmethod
     def read_by(cls, thread: Thread, user: User, after: int, upto: int) -> None:

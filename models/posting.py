@@ -15,8 +15,10 @@ from models.delivery import Delivery
 from models.errors import Conflict, DomainError, Invalid
 from models.message import Answer, Draft, Message, system_line
 from models.project import Project
-from models.thread import BREAKER_TURNS, Thread
+from models.thread import Thread
 from models.user import Membership, User
+
+PAUSED = "The agents kept answering each other. A person decides whether they go on."
 
 
 def post(thread: Thread, draft: Draft) -> Message:
@@ -271,7 +273,5 @@ def _call_others(thread: Thread, message: Message, mentions: Sequence[str], toke
         Delivery.address(message, called)
     else:
         message.meta = message.meta | {"held": [*message.meta.get("held", ()), *called]}
-        system_line(
-            thread,
-            f"The agents answered each other {BREAKER_TURNS} times. A person decides whether they go on.",
-        )
+        if thread.pause(message.seq):
+            system_line(thread, PAUSED)

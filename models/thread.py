@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,10 +24,13 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 from sqlalchemy.orm.attributes import set_committed_value
 
 from models import labs
-from models.base import Model, Row, changed_rows, db, utcnow
+from models.base import Model, Row, changed_rows, db, touch, utcnow
 from models.errors import Conflict
 from models.project import Project, ProjectSetting
 from models.user import User
+
+if TYPE_CHECKING:
+    from models.message import Message
 
 BREAKER_TURNS = 6
 """How many turns agents may take among themselves before a person is asked."""
@@ -51,6 +54,8 @@ class Thread(Row, Model):
     agent_turns: Mapped[int] = mapped_column(default=0)
     agent_tokens: Mapped[int] = mapped_column(default=0)
     paused_at: Mapped[datetime | None]
+    paused_seq: Mapped[int | None]
+    """The first message that was held back in this pause."""
 
     project: Mapped[Project] = relationship(back_populates="threads")
 
@@ -75,20 +80,35 @@ class Thread(Row, Model):
         return int(taken or 0)
 
     def person_spoke(self) -> None:
-        """A person's word ends the agents' exchange, and lifts the breaker."""
-        if self.agent_turns or self.agent_tokens:
-            self._quietly(agent_turns=0, agent_tokens=0)
+        """A person's word ends the agents' exchange: the breaker is lifted, what it held back is dropped."""
         if self.paused_at is not None:
-            self.paused_at = None
+            for message in self._lift():
+                message.drop_held()
+        elif self.agent_turns or self.agent_tokens:
+            self._quietly(agent_turns=0, agent_tokens=0)
 
     def agent_turn(self, tokens: int) -> bool:
-        """Count an agent's turn that calls another agent; False when the breaker has opened."""
+        """Count an agent's turn that calls another agent; False when the breaker is open."""
         self._quietly(agent_turns=Thread.agent_turns + 1, agent_tokens=Thread.agent_tokens + tokens)
-        db.session.refresh(self, ["agent_turns", "agent_tokens"])
-        if self.agent_turns <= BREAKER_TURNS and self.agent_tokens <= BREAKER_TOKENS:
-            return True
-        self.paused_at = utcnow()
-        return False
+        db.session.refresh(self, ["agent_turns", "agent_tokens", "paused_at", "paused_seq"])
+        return self.agent_turns <= BREAKER_TURNS and self.agent_tokens <= BREAKER_TOKENS
+
+    def pause(self, seq: int) -> bool:
+        """Hold back the message `seq`; whether the pause begins with it."""
+        begins = self.paused_at is None
+        if begins or seq < (self.paused_seq or 0):
+            self._quietly(paused_at=self.paused_at or utcnow(), paused_seq=seq)
+            touch(self)
+        return begins
+
+    def _lift(self) -> list[Message]:
+        """End the pause; the messages that were held back in it."""
+        from models.message import Message
+
+        held = Message.held_in(self)
+        self._quietly(agent_turns=0, agent_tokens=0, paused_at=None, paused_seq=None)
+        touch(self)
+        return held
 
     def _quietly(self, **values: object) -> None:
         changed_rows(update(Thread).where(Thread.id == self.id).values(**values))
@@ -96,22 +116,19 @@ class Thread(Row, Model):
 
     def resume(self) -> list[UUID]:
         """Continue: what the breaker held back is delivered now; the ids of the new deliveries."""
-        from models.message import Message
-
-        if self.paused_at is None:
-            raise Conflict("the agents are not paused here", row=self)
-        self.person_spoke()
-        return [delivery.id for message in Message.held_in(self) for delivery in message.release()]
+        self._must_be_paused()
+        return [delivery.id for message in self._lift() for delivery in message.release()]
 
     def halt(self) -> None:
         """Stop: what the breaker held back is dropped."""
-        from models.message import Message
+        self._must_be_paused()
+        self.person_spoke()
 
+    def _must_be_paused(self) -> None:
+        """Two clicks at once wait for each other, and the second sees what the first did."""
+        db.session.refresh(self, ["paused_at", "paused_seq"], with_for_update=True)
         if self.paused_at is None:
             raise Conflict("the agents are not paused here", row=self)
-        self.person_spoke()
-        for message in Message.held_in(self):
-            message.meta = {key: value for key, value in message.meta.items() if key != "held"}
 
     def mark_read(self, user: User, seq: int) -> ThreadRead:
         """Move the person's read mark forward, never back and never past the end."""

@@ -280,7 +280,7 @@ _ALL = (
         model=Thread,
         streams=_of_thread,
         says=("project_id", "title", "kind", "owner_user_id", "last_seq", "paused_at", "created_at"),
-        quiet=QUIET | {"last_seq", "agent_turns", "agent_tokens"},
+        quiet=QUIET | {"last_seq", "agent_turns", "agent_tokens", "paused_seq"},
     ),
     Published(model=ThreadRead, streams=_user, says=("project_id", "thread_id", "user_id", "read_seq")),
     Published(

@@ -6,8 +6,8 @@ from flask_sqlalchemy import SQLAlchemy
 from models import Delivery, Draft, Message
 from models.errors import Conflict, Invalid
 from models.message import Answer
-from models.posting import post, post_all
-from models.thread import BREAKER_TURNS
+from models.posting import deliver, post, post_all
+from models.thread import BREAKER_TOKENS, BREAKER_TURNS
 from tests.models.conftest import Room
 
 
@@ -147,17 +147,75 @@ class TestBreaker:
         room.thread.halt()
 
         assert held.deliveries == []
+        assert "held" not in held.meta
         assert room.thread.paused_at is None
         with pytest.raises(Conflict):
             room.thread.resume()
 
-    def test_a_persons_word_lifts_it(self, room: Room) -> None:
-        self.exchange(room)
+    def test_a_persons_word_lifts_it_and_drops_what_was_held(self, room: Room, db: SQLAlchemy) -> None:
+        held = self.exchange(room)
+        db.session.commit()
 
         room.say("enough, thanks")
+        db.session.commit()
 
         assert room.thread.paused_at is None
         assert room.thread.agent_turns == 0
+        assert "held" not in held.meta
+        later = self.exchange(room)
+        room.thread.resume()
+        assert (held.deliveries, len(later.deliveries)) == ([], 1)
+
+    def test_however_much_was_held_it_is_told_once_and_all_of_it_goes_on(
+        self, room: Room, db: SQLAlchemy
+    ) -> None:
+        first = self.exchange(room)
+        began = room.thread.paused_at
+        more = [self.called(room, number) for number in range(25)]
+        db.session.commit()
+        assert room.thread.paused_at == began
+        lines = db.session.query(Message).where(Message.message_type == "system").count()
+        assert lines == 1
+
+        assert len(room.thread.resume()) == 26
+
+        assert [len(message.deliveries) for message in (first, *more)] == [1] * 26
+        assert not any("held" in message.meta for message in more)
+
+    def called(self, room: Room, number: int) -> Message:
+        """Another message of an agent, which calls one."""
+        draft = Draft.of(None, f"@bulma and {number}?", f"more-{number}", agent_key="trunks")
+        return post(room.thread, draft)
+
+    def test_several_are_held_in_one_transaction(self, room: Room, db: SQLAlchemy) -> None:
+        room.thread.agent_turns = BREAKER_TURNS
+        drafts = [Draft.of(None, f"@bulma {n}", f"b{n}", agent_key="trunks") for n in range(3)]
+
+        messages = post_all(room.thread, drafts)
+        db.session.commit()
+
+        assert [message.meta.get("held") for message in messages] == [["bulma"]] * 3  # type: ignore[union-attr]
+        assert db.session.query(Message).where(Message.message_type == "system").count() == 1
+        assert len(room.thread.resume()) == 3
+
+    def test_an_older_message_that_an_agent_passes_on_is_held_and_released(self, room: Room) -> None:
+        old = room.say("@jonas lunch?")
+        self.exchange(room)
+
+        deliver(room.thread, old, "krillin", by_agent="bulma")
+
+        assert old.meta["held"] == ["krillin"]
+        room.thread.resume()
+        assert targets(old) == ["krillin"]
+
+    def test_much_text_pauses_them_as_many_turns_do(self, room: Room, db: SQLAlchemy) -> None:
+        [delivery] = room.say("@trunks ask @jonas").deliveries
+        delivery.take()
+
+        delivery.finish(delivery.lease_token or "", Answer.of("@bulma?"), {"output": BREAKER_TOKENS + 1})
+
+        assert db.session.get_one(Message, delivery.reply_id).meta["held"] == ["bulma"]
+        assert room.thread.paused_at
 
 
 def test_an_agents_message_goes_only_to_whom_it_mentions(room: Room, db: SQLAlchemy) -> None:
