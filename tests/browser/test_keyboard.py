@@ -60,8 +60,10 @@ def test_a_switch_keeps_the_focus_when_its_page_comes_back(house: House) -> None
     switch = mara.page.get_by_role("switch", name="DMs")
     switch.focus()
 
-    press(mara.page, "Space")
+    with mara.page.expect_response(lambda answer: answer.request.method == "GET" and answer.ok):
+        press(mara.page, "Space")
 
+    expect(mara.page.locator('input[name="on"][value="false"]')).to_have_count(2)  # the room, and now DMs
     expect(switch).to_be_checked()
     expect(switch).to_be_focused()
     mara.page.reload()
