@@ -49,8 +49,8 @@ NOT_ENDED = text(f"chat_delivery_queue.{_NOT_ENDED}")
 class Ended(Conflict):
     """What an external agent reports is not awaited any more, or not so: `code` says why."""
 
-    def __init__(self, code: str, message: str, row: Delivery) -> None:
-        super().__init__(message, row=row)
+    def __init__(self, code: str, message: str, row: Delivery, *fields: str) -> None:
+        super().__init__(message, row=row, fields={field: [message] for field in fields})
         self.code = code
 
 
@@ -218,7 +218,7 @@ class Delivery(Row, Stateful, Model):
         Ended with the code `gap` when something before it is missing.
         """
         if offset > len(self.partial):
-            raise Ended("gap", f"the text so far has {len(self.partial)} characters", self)
+            raise Ended("gap", f"the text so far has {len(self.partial)} characters", self, "offset")
         if self.partial.startswith(piece, offset):
             return self.partial
         return self.partial[:offset] + piece

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from realtime.handlers import EVENTS
+from webapp import errors
 from webapp.config import SETTINGS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -43,6 +44,21 @@ def listed(text: str, heading: str) -> set[str]:
 
 def test_every_route_of_the_api_is_documented(app: Flask) -> None:
     assert listed(API, "Routes") == routes(app)
+
+
+def test_every_refusal_is_documented() -> None:
+    for status, code in errors.CODES.items():
+        assert re.search(rf"^\| {status} \| [^|]*`{code}`", API, re.MULTILINE), (status, code)
+
+
+def test_where_a_kept_answer_is_not_to_be_had_is_said(app: Flask) -> None:
+    posts = [rule for rule in app.url_map.iter_rules() if "POST" in (rule.methods or ())]
+    views = {rule.rule: app.view_functions[rule.endpoint] for rule in posts if rule.rule.startswith("/api/")}
+    without = [path.rpartition("/")[2] for path, view in views.items() if not view.keeps_answers]  # type: ignore[attr-defined]
+    said = API.partition("`Idempotency-Key`")[2].partition("Errors are")[0]
+
+    assert sorted(without) == ["claim", "deliver", "finish", "messages"]
+    assert [name for name in without if f"/{name}`" not in said] == []
 
 
 def test_every_page_is_named(app: Flask) -> None:

@@ -238,6 +238,7 @@ def policy(
             return answer
 
         guarded.policy = right  # type: ignore[attr-defined]
+        guarded.keeps_answers = not (apart or gated)  # type: ignore[attr-defined]
         return guarded  # type: ignore[return-value]
 
     return decorate

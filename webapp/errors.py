@@ -33,6 +33,7 @@ TITLES = {
     405: "That is not possible here",
     409: "Somebody was first",
     413: "That is too large",
+    414: "That address is too long",
     415: "That kind of content is not taken",
     422: "Something in it is not right",
     429: "Too many attempts",
@@ -46,7 +47,9 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    409: "conflict",
     413: "too_large",
+    414: "address_too_long",
     415: "unsupported_media_type",
     422: "invalid",
     429: "too_many",
@@ -162,6 +165,7 @@ def _words_of(error: HTTPException) -> str:
         404: "not found",
         405: "this address does not take that method",
         413: "the request is larger than this address takes",
+        414: "this address is too long",
     }.get(error.code or 0, error.description or error.name)
 
 

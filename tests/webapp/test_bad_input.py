@@ -113,6 +113,13 @@ def test_an_address_of_other_bytes_than_utf_8_is_refused(
         assert answer.status_code == 400
 
 
+def test_an_address_that_is_too_long_is_named_so(owner: FlaskClient) -> None:
+    answer = owner.get("/api/me?" + "x" * 5000)
+
+    assert (answer.status_code, answer.json["error"]["code"]) == (414, "address_too_long")  # type: ignore[index]
+    assert "That address is too long" in owner.get("/?" + "x" * 5000).text
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/setup", "/invites/x", "/reset/x"])
 @pytest.mark.parametrize(
     "value", ["", "\0", "x" * 300_000, "\u202e", "\ud800".encode("utf-8", "surrogatepass")]

@@ -341,7 +341,7 @@ class TestProgress:
         answer = far.report(work, "progress", text="three", offset=8)
 
         assert code(answer) == (409, "gap")
-        assert "3 characters" in answer.get_json()["error"]["message"]
+        assert answer.get_json()["error"]["fields"] == {"offset": ["the text so far has 3 characters"]}
         assert delivery_of(work, db).partial == "one"
 
     def test_it_extends_the_two_minutes(self, far: Program, work: Any, db: SQLAlchemy) -> None:
