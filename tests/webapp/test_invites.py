@@ -104,7 +104,7 @@ def test_an_address_that_has_an_account_is_told_so(app: Flask, site: Site, path:
     answer = accept(app.test_client(), path, email=site.people["viewer"].email)
 
     assert answer.status_code == 422
-    assert "is taken" in answer.text
+    assert "Is taken" in answer.text
 
 
 def test_a_weak_password_is_named_and_the_invite_stays_open(app: Flask, path: str) -> None:

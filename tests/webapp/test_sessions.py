@@ -94,7 +94,7 @@ def test_wrong_and_unknown_are_refused_in_the_same_words(app: Flask, site: Site,
     answer = sign_in(app.test_client(), email, "not the right password")
 
     assert answer.status_code == 422
-    assert "the address or the password is not right" in answer.text
+    assert "The address or the password is not right" in answer.text
 
 
 @pytest.mark.parametrize("email", ["", "\0", "a" * 300, "no address", "null"])
