@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, bindparam, select, update
+from sqlalchemy import ForeignKey, Select, String, and_, bindparam, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Model, Row, changed_rows, db, utcnow
+from models.project import Project
 from models.secret import digest
-from models.user import User
+from models.user import Membership, User
 
 IDLE = timedelta(hours=12)
 LONGEST = timedelta(days=7)
@@ -43,11 +44,32 @@ class UserSession(Row, Model):
     @classmethod
     def by_secret(cls, secret: str) -> UserSession | None:
         """The living session behind a cookie, or None."""
-        now = utcnow()
-        return db.session.scalar(
-            select(cls)
+        query = cls.alive(cls).where(cls.token_hash == digest(secret))
+        return db.session.scalar(query, cls.living_at(utcnow()))
+
+    @classmethod
+    def alive(cls, *columns: Any) -> Select[Any]:
+        """The query of living sessions of open accounts, to be kept and run with `living_at`."""
+        return (
+            select(*columns)
+            .select_from(cls)
             .join(User, User.id == cls.user_id)
-            .where(cls.token_hash == digest(secret), *cls.living(now), User.deactivated_at.is_(None))
+            .where(
+                cls.revoked_at.is_(None),
+                cls.seen_at > bindparam("used_after"),
+                cls.created_at > bindparam("begun_after"),
+                User.deactivated_at.is_(None),
+            )
+        )
+
+    @classmethod
+    def alive_in_projects(cls, *columns: Any) -> Select[Any]:
+        """The same, one row for each open project that the person is in, and one for who is in none."""
+        here = and_(Project.id == Membership.project_id, Project.archived_at.is_(None))
+        return (
+            cls.alive(*columns)
+            .outerjoin(Membership, Membership.user_id == cls.user_id)
+            .outerjoin(Project, here)
         )
 
     @classmethod
@@ -62,6 +84,7 @@ class UserSession(Row, Model):
 
     @staticmethod
     def living_at(now: datetime) -> dict[str, datetime]:
+        """When a session must have been used, and begun, to live now."""
         return {"used_after": now - IDLE, "begun_after": now - LONGEST}
 
     def note_use(self) -> bool:

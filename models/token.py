@@ -6,16 +6,32 @@ import secrets
 import string
 import zlib
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, select, update
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Select,
+    String,
+    and_,
+    bindparam,
+    case,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models.agent import Agent
 from models.base import Model, Row, changed_rows, db, utcnow
 from models.policy import TOKEN_RIGHTS
+from models.project import Project
 from models.secret import digest
 from models.session import NOTED_EVERY
 from models.text import clean, clean_key, invalid
+from models.user import Membership, User
 
 PREFIX = {"agent": "agt", "worker": "wrk", "user": "usr"}
 LONGEST = timedelta(days=90)
@@ -78,14 +94,45 @@ class ApiToken(Row, Model):
         return token, text
 
     @classmethod
-    def by_text(cls, text: str) -> ApiToken | None:
-        """The living token, or None; a text that was mistyped is refused without asking the database."""
+    def by_text(cls, text: str) -> Bearer | None:
+        """The living token, and whom it speaks for; a mistyped one is refused without asking the database."""
         if not well_formed(text):
             return None
-        return db.session.scalar(
-            select(cls).where(
-                cls.token_hash == digest(text), cls.revoked_at.is_(None), cls.expires_at > utcnow()
+        found = db.session.execute(_BY_TEXT, {"hash": digest(text), "now": utcnow()}).first()
+        return Bearer(*found) if found else None
+
+    @classmethod
+    def alive(cls, *columns: Any) -> Select[Any]:
+        """The query of living tokens of open projects, to be kept and run with `now`.
+
+        A person's token ends with the account and the membership, an agent's with the agent.
+        """
+        return (
+            select(*columns)
+            .select_from(cls)
+            .join(Project, and_(Project.id == cls.project_id, Project.archived_at.is_(None)))
+            .outerjoin(User, and_(User.id == cls.user_id, User.deactivated_at.is_(None)))
+            .outerjoin(
+                Membership, and_(Membership.user_id == User.id, Membership.project_id == cls.project_id)
             )
+            .outerjoin(
+                Agent,
+                and_(
+                    Agent.project_id == cls.project_id,
+                    Agent.key == cls.agent_key,
+                    Agent.archived_at.is_(None),
+                ),
+            )
+            .where(cls.revoked_at.is_(None), cls.expires_at > bindparam("now"), cls.role().is_not(None))
+        )
+
+    @classmethod
+    def role(cls) -> ColumnElement[str | None]:
+        """What an `alive` token may at most be in its project, before its own scopes."""
+        return case(
+            (cls.kind == "user", Membership.role),
+            (and_(cls.kind == "agent", Agent.id.is_not(None)), "member"),
+            (cls.kind == "worker", "viewer"),
         )
 
     def note_use(self) -> bool:
@@ -99,6 +146,21 @@ class ApiToken(Row, Model):
     def revoke(self) -> None:
         if self.revoked_at is None:
             self.revoked_at = utcnow()
+
+
+class Bearer(NamedTuple):
+    """A living token with all that it stands on."""
+
+    token: ApiToken
+    user: User | None
+    project: Project
+    role: str
+
+
+# Made once, which takes longer than asking.
+_BY_TEXT = ApiToken.alive(ApiToken, User, Project, ApiToken.role()).where(
+    ApiToken.token_hash == bindparam("hash")
+)
 
 
 def _new_text(kind: str) -> tuple[str, str]:

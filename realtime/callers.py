@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam
 
 from models.base import db, utcnow
 from models.policy import Principal
 from models.project import Project
 from models.session import IDLE, LONGEST, UserSession
-from models.user import Membership, User
+from models.user import Membership
 from realtime.hardening import Link, Rate
 
 
@@ -23,23 +23,20 @@ class Standing:
     until: datetime
 
 
+_STANDINGS = UserSession.alive_in_projects(
+    UserSession.id,
+    UserSession.user_id,
+    UserSession.seen_at,
+    UserSession.created_at,
+    Project.id,
+    Membership.role,
+).where(UserSession.id.in_(bindparam("ids", expanding=True)))
+
+
 def standings(session_ids: Iterable[UUID]) -> dict[UUID, Standing]:
     """The standing of each living session, in one query; ended ones are missing."""
     sessions = list(session_ids)
-    rows = db.session.execute(
-        select(
-            UserSession.id,
-            UserSession.user_id,
-            UserSession.seen_at,
-            UserSession.created_at,
-            Project.id,
-            Membership.role,
-        )
-        .join(User, User.id == UserSession.user_id)
-        .outerjoin(Membership, Membership.user_id == User.id)
-        .outerjoin(Project, (Project.id == Membership.project_id) & Project.archived_at.is_(None))
-        .where(UserSession.id.in_(sessions), *UserSession.living(utcnow()), User.deactivated_at.is_(None))
-    )
+    rows = db.session.execute(_STANDINGS, {"ids": sessions, **UserSession.living_at(utcnow())})
     found: dict[UUID, Standing] = {}
     for session_id, user_id, seen_at, created_at, project_id, role in rows:
         if session_id not in found:

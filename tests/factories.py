@@ -75,13 +75,16 @@ def token(
     agent_key: str | None = None,
     life: timedelta = timedelta(days=30),
 ) -> tuple[ApiToken, str]:
-    """The token's row and its text; an agent's token speaks for `agent_key`."""
+    """The token's row and its text; an agent's token speaks for `agent_key`, an agent made for it at need."""
+    key = (agent_key or "bulma") if kind == "agent" else None
+    if key and Agent.by_key(of.id, key) is None:
+        agent(of, key)
     made, text = ApiToken.create(
         of.id,
         kind,
         f"{kind} token",
         scopes=sorted(TOKEN_RIGHTS[kind]) if scopes is None else scopes,
-        agent_key=(agent_key or "bulma") if kind == "agent" else None,
+        agent_key=key,
         user_id=who.id if who else None,
         life=life,
     )

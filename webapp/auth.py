@@ -3,20 +3,20 @@
 import ipaddress
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from flask import Flask, Response, after_this_request, current_app, g, request
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import bindparam, select
 
 from models import refusal
 from models.base import begin_reading, db, reading, utcnow
 from models.errors import Busy, Forbidden, NotYours, SignInNeeded
-from models.policy import NOBODY, OPEN, RIGHTS, SIGNED_IN, Principal, known
+from models.policy import NOBODY, OPEN, RIGHTS, SIGNED_IN, Kind, Principal, known
 from models.project import Project
 from models.secret import digest
 from models.session import LONGEST, NOTED_EVERY, UserSession
-from models.token import ApiToken, well_formed
+from models.token import ApiToken
 from models.user import Membership, User
 from webapp import idempotency
 from webapp.csrf import session_cookie_name
@@ -30,8 +30,6 @@ FRESH = NOTED_EVERY * 15
 
 SEEN = 1000
 """How many sessions a process knows without asking."""
-
-ROLE_OF_TOKEN = {"agent": "member", "worker": "viewer"}
 
 
 class ReauthenticationNeeded(Forbidden):
@@ -130,20 +128,10 @@ def by_session_seen_lately(secret: str) -> Principal:
     return who
 
 
-def _living(who: Any, *columns: Any) -> Any:
-    """What of these sessions while they live, one row for each of the person's open projects."""
-    return (
-        select(*columns)
-        .select_from(UserSession)
-        .join(User, User.id == UserSession.user_id)
-        .outerjoin(Membership, Membership.user_id == User.id)
-        .outerjoin(Project, and_(Project.id == Membership.project_id, Project.archived_at.is_(None)))
-        .where(who, *UserSession.living(utcnow()), User.deactivated_at.is_(None))
-    )
-
-
 # Made once: every request asks it, and making it took longer than the database's answer.
-_ONE = _living(UserSession.token_hash == bindparam("hash"), UserSession, User, Project, Membership.role)
+_ONE = UserSession.alive_in_projects(UserSession, User, Project, Membership.role).where(
+    UserSession.token_hash == bindparam("hash")
+)
 
 
 def _person(session: UserSession, roles: dict[UUID, str]) -> Principal:
@@ -152,16 +140,15 @@ def _person(session: UserSession, roles: dict[UUID, str]) -> Principal:
 
 def by_token(text: str) -> Principal:
     """Whom a token speaks for; SignInNeeded when it is not, or no longer, good."""
-    row = _token_row(text) if well_formed(text) else None
+    row = ApiToken.by_text(text)
     if row is None:
         raise SignInNeeded("this token is not valid")
-    token, user, membership, project = row
+    token, user, project, role = row
     g.token, g.projects = token, {project.id: project}
-    role = membership.role if token.kind == "user" else ROLE_OF_TOKEN[token.kind]
     if token.kind == "user":
         g.user = user
     return Principal(
-        kind="person" if token.kind == "user" else token.kind,
+        kind="person" if token.kind == "user" else cast(Kind, token.kind),
         id=token.user_id,
         token_id=token.id,
         token_kind=token.kind,
@@ -169,25 +156,6 @@ def by_token(text: str) -> Principal:
         scopes=frozenset(token.scopes),
         roles={project.id: role},
     )
-
-
-def _token_row(text: str) -> Any:
-    row = db.session.execute(
-        select(ApiToken, User, Membership, Project)
-        .join(Project, and_(Project.id == ApiToken.project_id, Project.archived_at.is_(None)))
-        .outerjoin(User, and_(User.id == ApiToken.user_id, User.deactivated_at.is_(None)))
-        .outerjoin(
-            Membership,
-            and_(Membership.user_id == User.id, Membership.project_id == ApiToken.project_id),
-        )
-        .where(
-            ApiToken.token_hash == digest(text),
-            ApiToken.revoked_at.is_(None),
-            ApiToken.expires_at > utcnow(),
-        )
-    ).one_or_none()
-    # A person's token ends with his account and with his membership.
-    return None if row is None or (row[0].kind == "user" and row[2] is None) else row
 
 
 def client_address() -> str:

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from werkzeug.routing import Rule
 
+from models.agent import Agent
 from models.base import new_id
 from models.delivery import Delivery
 from models.message import Draft
@@ -129,7 +130,8 @@ def test_every_route_of_a_project_lets_in_whom_the_table_says(
 def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
     app: Flask, site: Site, everybody: dict[str, FlaskClient], db: SQLAlchemy
 ) -> None:
-    agent = factories.agent(site.project, "bulma")
+    agent = Agent.by_key(site.project.id, "bulma")
+    assert agent
     draft = Draft.of(user_id=site.people["owner"].id, content="@bulma", client_id="c", reply_to=None)
     [message] = post_all(site.project.room, [draft])
     db.session.flush()

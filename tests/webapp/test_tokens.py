@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select, update
 
+from models.agent import Agent
 from models.base import utcnow
 from models.token import ApiToken
 from tests import factories
@@ -118,6 +119,17 @@ def test_a_persons_token_ends_with_what_it_stands_on(
         member.deactivate()
     else:
         site.project.archived_at = utcnow()
+    db.session.commit()
+
+    assert reach(app, site, f"Bearer {text}") == 401
+
+
+def test_an_agents_token_ends_with_the_agent(app: Flask, site: Site, db: SQLAlchemy, text: str) -> None:
+    agent = Agent.by_key(site.project.id, "bulma")
+    assert agent
+    assert reach(app, site, f"Bearer {text}") == 200
+
+    agent.archived_at = utcnow()
     db.session.commit()
 
     assert reach(app, site, f"Bearer {text}") == 401

@@ -561,7 +561,7 @@ class TestWho:
         db.session.merge(far.agent).archived_at = utcnow()
         db.session.commit()
 
-        assert far.claim().status_code == 404
+        assert far.claim().status_code == 401
 
     @pytest.mark.parametrize("scope", ["message.read", "message.post"])
     def test_no_token_without_the_scope(
