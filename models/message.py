@@ -26,6 +26,7 @@ from models.base import Model, Row, db, new_id, touch, utcnow
 from models.delivery import Delivery
 from models.errors import Conflict, Forbidden
 from models.markup import Rendered, render, words
+from models.secret import digest
 from models.text import clean, invalid
 from models.thread import Thread, ThreadRead
 from models.user import User
@@ -121,6 +122,8 @@ class Message(Row, Model):
     """Ids of the people who were mentioned; null when nobody was."""
     edited_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    first_digest: Mapped[str | None] = mapped_column(String(64))
+    """Of what it said before it was edited or deleted; null while it says that still."""
 
     thread: Mapped[Thread] = relationship()
     quoted: Mapped[Message | None] = relationship(
@@ -219,6 +222,7 @@ class Message(Row, Model):
         self._must_be_own(by)
         text = clean(content, "content", longest=LONGEST)
         if text != self.content:
+            self._remember()
             self.content, self.content_html = text, (rendered or render(text)).html
             self.edited_at = utcnow()
             self._touch_quoters()
@@ -226,11 +230,16 @@ class Message(Row, Model):
     def delete(self, by: User) -> None:
         """Take back one's own message: its place stays, its text goes, and nobody answers it any more."""
         self._must_be_own(by)
+        self._remember()
         self.content = self.content_html = ""
         self.deleted_at = utcnow()
         for delivery in Delivery.open_of(self.id):
             delivery.stop(by.name)
         self._touch_quoters()
+
+    def _remember(self) -> None:
+        if self.first_digest is None and self.edited_at is None:
+            self.first_digest = digest(self.content)
 
     def _must_be_own(self, by: User) -> None:
         if self.user_id != by.id or self.author_kind != "person":
@@ -294,10 +303,16 @@ class Message(Row, Model):
     def same_as(self, draft: Draft, thread: Thread) -> bool:
         """Whether a repeat of this client_id says the same in the same place."""
         same_reply = draft.deliver_to is not None or self.reply_to == draft.reply_to
-        return self.thread_id == thread.id and same_reply and self.says(draft.content)
+        return self.thread_id == thread.id and same_reply and self._said_first(draft.content)
 
     def says(self, content: str) -> bool:
-        """Whether this is its text; one that was edited or deleted is given the benefit of the doubt."""
+        """Whether this is its text, or was when it was posted."""
+        return self.content == content or self._said_first(content)
+
+    def _said_first(self, content: str) -> bool:
+        """One that was changed before digests were kept is given the benefit of the doubt."""
+        if self.first_digest is not None:
+            return self.first_digest == digest(content)
         return self.content == content or self.edited_at is not None or self.deleted_at is not None
 
     def goes_to(self, agent_key: str) -> bool:

@@ -73,6 +73,33 @@ def test_the_same_client_id_with_another_text_is_refused(room: Room) -> None:
     assert "client_id" in refused.value.fields
 
 
+@pytest.mark.parametrize(
+    "edits", [["better"], ["better", "best"], ["better", "once"], ["better", None], [None]]
+)
+def test_a_repeat_is_told_from_news_after_the_message_was_changed(
+    room: Room, db: SQLAlchemy, edits: list[str | None]
+) -> None:
+    """Each None deletes. Another text under the same client_id would else be lost without a word."""
+    first = room.say("once", client_id="a")
+    for text in edits:
+        first.edit(room.mara, text) if text else first.delete(room.mara)
+        db.session.commit()
+
+    assert room.say("once", client_id="a").id == first.id
+    with pytest.raises(Conflict):
+        room.say("news", client_id="a")
+
+
+def test_what_was_changed_before_digests_were_kept_is_not_called_another_text(room: Room) -> None:
+    first = room.say("once", client_id="a")
+    first.edit(room.mara, "better")
+    first.first_digest = None
+
+    assert room.say("once", client_id="a").id == first.id
+    first.edit(room.mara, "best")
+    assert first.first_digest is None, "what it said first is not known any more"
+
+
 def test_two_people_may_use_the_same_client_id(room: Room) -> None:
     assert room.say("mine", client_id="a").id != room.say("mine", client_id="a", by=room.jonas).id
 
