@@ -5,6 +5,8 @@ from importlib import import_module
 from flask import Flask
 from flask_smorest import Api
 
+from webapp.schemas import Error
+
 PAGES = ("probes", "setup", "sessions", "invites", "settings", "rooms", "agents")
 API = (
     "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work",
@@ -12,8 +14,26 @@ API = (
 )  # fmt: skip
 
 
+SECURITY = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token, trm_…: of a person or an agent"},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "tr_sid",
+        "description": "A signed-in page, by https __Host-tr_sid; changes need X-CSRF-Token too",
+    },
+}
+
+
 class Described(Api):
     """The OpenAPI description; errors are answered by webapp/errors.py, for the whole application."""
+
+    ERROR_SCHEMA = Error
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app, spec_kwargs={"security": [{name: []} for name in SECURITY]})
+        for name, scheme in SECURITY.items():
+            self.spec.components.security_scheme(name, scheme)
 
     def _register_error_handlers(self) -> None:
         pass

@@ -256,3 +256,23 @@ class Health(ma.Schema):
     executor = fields.Dict()
     checked_at = fields.DateTime()
     last_ok_at = fields.DateTime(allow_none=True)
+
+
+_WRONG = fields.Dict(
+    required=True,
+    keys=fields.String(),
+    values=fields.List(fields.String()),
+    metadata={"description": "What is wrong where: sentences by the name of the field"},
+)
+# Made of a dictionary, since one of its fields is called `fields`.
+Refusal = ma.Schema.from_dict(
+    {"code": fields.String(required=True), "message": fields.String(required=True), "fields": _WRONG},
+    name="Refusal",
+)
+
+
+class Error(ma.Schema):
+    """What every refusal is, as webapp/errors.py answers it."""
+
+    error = fields.Nested(Refusal, required=True)
+    row = fields.Dict(metadata={"description": "With a conflict, where there is one: the row as it stands"})

@@ -21,6 +21,7 @@ from webapp import doctor
 from webapp.assets import Assets, assets
 from webapp.auth import policy
 from webapp.logs import redact
+from webapp.schemas import Error
 
 # --- headers ---
 
@@ -261,6 +262,28 @@ def test_the_api_describes_itself_without_foreign_scripts(app: Flask, client: Fl
     missing = {path for path in rules if path.startswith("/api/")} - described - {"/api/openapi.json"}
     assert missing == set()
     assert "/api/docs" not in rules
+
+
+def test_refusals_are_as_they_are_described(app: Flask, site: Site, client: FlaskClient) -> None:
+    said = client.get("/api/openapi.json").json
+    assert said
+    described = said["components"]["schemas"]["Error"]["properties"]
+    owner, room = site.browser("owner"), f"/api/threads/{site.project.room.id}"
+
+    refused = [
+        client.get("/api/me"),
+        owner.get("/api/nothing"),
+        owner.post("/api/projects", json={"nmae": "x"}),
+        owner.post(f"{room}/continue"),
+        owner.put(f"{site.api}/labs", data="{"),
+    ]
+
+    assert [answer.status_code for answer in refused] == [401, 404, 422, 409, 415]
+    for answer in refused:
+        assert Error().validate(answer.json) == {}
+        assert described.keys() >= answer.json.keys()
+    assert described["error"] == {"$ref": "#/components/schemas/Refusal"}
+    assert set(said["components"]["securitySchemes"]) == {name for each in said["security"] for name in each}
 
 
 def test_alive_needs_nothing_and_ready_says_what_is_missing(
