@@ -6,6 +6,7 @@
 SYSTEM_PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 PYTHON := .venv/bin/python
+SETUP = $(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) -m scripts.setup
 # What is passed on to pytest; `make test ARGS="tests/models -x"` narrows it.
 ARGS ?= -n auto --dist worksteal
 
@@ -13,34 +14,38 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## install what is missing, then start everything; Ctrl-C stops everything
-	@$(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) -m scripts.setup run
+	@$(SETUP) run
 	@$(PYTHON) -m scripts.run
 
 test: ## install what tests need, then format, lint, types and every test on both databases
-	@$(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) -m scripts.setup test
+	@$(SETUP) test
 	@$(PYTHON) -m pytest $(ARGS)
 
 lint: ## format check and lint, changing nothing
+	@$(SETUP) check
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m ruff check .
 
 format: ## format and fix what can be fixed by itself
+	@$(SETUP) check
 	@$(PYTHON) -m ruff format .
 	@$(PYTHON) -m ruff check --fix .
 
 types: ## check the types
+	@$(SETUP) check
 	@$(PYTHON) -m mypy
 
 bench: ## measure the promises, each against a limit or a peer, into bench/RESULTS.md
-	@$(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) -m scripts.setup run
+	@$(SETUP) run
 	@$(PYTHON) -m bench
 
 chaos: ## the long fault runs, of which `make test` runs a twentieth
-	@CHAOS=20 $(PYTHON) -m pytest tests/faults
+	@$(SETUP) test
+	@CHAOS=20 $(PYTHON) -m pytest tests/faults tests/queues/test_killed.py
 
 vendor: ## build the browser's modules again, into static/vendor
 	@rm -rf static/vendor
-	@$(SYSTEM_PYTHON) -m scripts.setup run
+	@$(SETUP) run
 
 requirements: ## lock the packages anew, with hashes
 	@$(PYTHON) -m venv .venv/locking

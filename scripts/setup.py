@@ -1,4 +1,4 @@
-"""Installs what `make run` or `make test` needs; what is there already costs nothing."""
+"""Installs what `make run`, `make test` or `make lint` needs; what is there already costs nothing."""
 
 import contextlib
 import hashlib
@@ -19,10 +19,12 @@ WHEELS = ROOT / "scripts/wheels"
 def main(purpose: str) -> None:
     environment()
     packages("requirements.txt")
-    redis()
-    front_end()
-    if purpose == "test":
+    if purpose in ("check", "test"):
         packages("requirements-dev.txt")
+    if purpose in ("run", "test"):
+        redis()
+        front_end()
+    if purpose == "test":
         postgresql()
         chromium()
 

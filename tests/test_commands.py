@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import Mock
@@ -253,6 +254,28 @@ def test_help_documents_every_command() -> None:
     told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert set(re.findall(r"^  make ([a-z-]+) +\S", told.stdout, re.MULTILINE)) == commands == targets
+
+
+@pytest.mark.parametrize("command", ["run", "test", "lint", "format", "types", "bench", "chaos", "vendor"])
+def test_a_fresh_clone_is_set_up_by_every_command_that_needs_it(command: str) -> None:
+    does = subprocess.run(["make", "-n", command], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    ours = [line for line in does.stdout.splitlines() if "python" in line]
+    assert re.search(r"-m scripts\.setup (run|test|check)$", ours[0]), does.stdout
+
+
+def test_chaos_multiplies_every_test_that_kills() -> None:
+    does = subprocess.run(["make", "-n", "chaos"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"tests/faults", "tests/queues/test_killed.py"} <= set(does.stdout.split())
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/queues/test_killed.py"]
+
+    done = subprocess.run(
+        collect, cwd=ROOT, env=os.environ | {"CHAOS": "3"}, capture_output=True, text=True, check=True
+    )
+
+    names = Counter(re.findall(r"^\S+::(\w+)", done.stdout, re.MULTILINE))
+    assert names["test_killed_at"] == 5 * 3
+    assert {number % 3 for number in names.values()} == {0}
 
 
 def test_nothing_that_is_ignored_is_in_the_repository() -> None:

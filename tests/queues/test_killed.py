@@ -17,6 +17,7 @@ from models.base import db, reading
 from models.crashpoint import KILLED
 from models.errors import Busy
 from queues.sweeper import Sweeper
+from tests.faults.scene import ROUNDS
 from tests.queues.crew import Crew
 from tests.support.live import Live
 from tests.support.processes import Process, wait_until
@@ -60,6 +61,13 @@ def work(live: Live, model: Callable[[dict], str]) -> Callable[..., Process]:
         return live.start(name, "worker", **endpoint, **variables)
 
     return work
+
+
+@pytest.fixture(autouse=True, params=range(ROUNDS))
+def each_round(request: pytest.FixtureRequest) -> int:
+    """`make chaos` runs each test again, since a kill hits another moment every time."""
+    number: int = request.param
+    return number
 
 
 def wait_dead(process: Process) -> int:
