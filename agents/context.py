@@ -8,7 +8,7 @@ from sqlalchemy import Integer, bindparam, select
 
 from agents.authors import Authors, roster
 from agents.prompts import prompt
-from agents.quoting import boundary, capped, quote
+from agents.quoting import boundary, capped, plain, quote
 from agents.turn import Turn
 from agents.usage import Budget
 from models.agent import Agent
@@ -102,11 +102,11 @@ def _system(agent: Agent, project: Project, around: _Around) -> str:
     """Who the agent is and how it works; without times, so that the provider can cache it."""
     return prompt(
         "chat",
-        name=agent.name,
+        name=_named(agent.name),
         key=agent.key,
-        title=f"Your role: {agent.title}." if agent.title else "",
+        title=f"Your role: {_named(agent.title)}." if agent.title else "",
         persona=agent.persona,
-        project=project.name,
+        project=_named(project.name),
         mission=around.mission,
         roster=around.roster,
         place=around.place,
@@ -115,8 +115,13 @@ def _system(agent: Agent, project: Project, around: _Around) -> str:
 
 def _place(thread: Thread) -> str:
     if thread.owner_user_id is None:
-        return ROOM.format(title=thread.title)
-    return DM.format(owner=db.session.get_one(User, thread.owner_user_id).name)
+        return ROOM.format(title=_named(thread.title))
+    return DM.format(owner=_named(db.session.get_one(User, thread.owner_user_id).name))
+
+
+def _named(name: str) -> str:
+    """A name between our own words cannot leave its line, nor its quotation marks."""
+    return plain(name).replace('"', "'")
 
 
 def _conversation(message: Message, around: _Around) -> str:

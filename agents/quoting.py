@@ -3,6 +3,8 @@
 import re
 import secrets
 
+from models.text import one_line
+
 LIMIT = 16_000
 TAIL = 4_000
 FENCE = re.compile(
@@ -29,8 +31,8 @@ def last_quote(text: str) -> str | None:
 
 
 def plain(label: str) -> str:
-    """A label that cannot leave its line or its bracket."""
-    return re.sub(r"[\[\]\s]+", " ", label).strip()
+    """A label that cannot leave its line or its bracket, nor say what nobody sees."""
+    return one_line(re.sub(r"[\[\]]+", " ", label))
 
 
 def capped(text: str, limit: int = LIMIT, tail: int = TAIL) -> str:

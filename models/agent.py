@@ -14,9 +14,10 @@ from models.base import Model, Row, changed_rows, db, db_now, touch, utcnow
 from models.errors import Conflict
 from models.executor_request import ExecutorRequest
 from models.project import Project
-from models.text import clean, clean_key, invalid
+from models.text import clean, clean_key, clean_name, invalid
 
 TONES = 8
+LONGEST_PERSONA = 8000
 EXTERNAL_HEALTHY_SECONDS = 30
 POLL_NOTED_SECONDS = 5
 """How old the note of an external agent's last word may be: it need not be written at each of them."""
@@ -87,7 +88,6 @@ class Agent(Row, Model):
     @staticmethod
     def checked(**fields: Any) -> dict[str, Any]:
         """The given fields if each is acceptable; Invalid names the first that is not."""
-        longest = {"name": 80, "persona": 8000, "title": 80, "model": 80}
         for field, value in fields.items():
             if field == "key":
                 clean_key(value)
@@ -96,8 +96,10 @@ class Agent(Row, Model):
             elif field == "runtime":
                 if value not in ("builtin", "external"):
                     raise invalid("runtime", "must be builtin or external")
+            elif field == "persona":
+                clean(value, field, longest=LONGEST_PERSONA, shortest=0)
             else:
-                clean(value, field, longest=longest[field], shortest=1 if field == "name" else 0)
+                fields[field] = clean_name(value, field, shortest=1 if field == "name" else 0)
         return fields
 
     def edit(self, **fields: Any) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint, bindparam, se
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Model, Row, db, utcnow
-from models.text import clean, clean_key
+from models.text import clean_key, clean_name
 
 if TYPE_CHECKING:
     from models.thread import Thread
@@ -31,7 +31,7 @@ class Project(Row, Model):
         """A project with its Team Room; every labs flag is off until an owner opts in."""
         from models.thread import Thread
 
-        project = cls(key=clean_key(key), name=clean(name, "name", longest=80))
+        project = cls(key=clean_key(key), name=clean_name(name))
         db.session.add(project)
         db.session.flush()
         db.session.add(Thread(project_id=project.id, title="Team Room", kind="room"))

@@ -9,6 +9,11 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 KEY = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 """The shape of an agent's key, a person's handle and a project's key."""
 
+_JOINERS = "\u200c\u200d"
+"""They shape letters of some scripts, and join emoji: the only invisible characters that a name may need."""
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs by their category that nobody sees."""
+
 
 def clean(text: object, field: str, *, longest: int, shortest: int = 1) -> str:
     """`text` if both databases can hold it and its length in characters fits; else Invalid naming `field`."""
@@ -25,7 +30,39 @@ def clean(text: object, field: str, *, longest: int, shortest: int = 1) -> str:
             field,
             "must not be empty" if shortest == 1 else f"must be {shortest} characters at least",
         )
+    if shortest and not any(map(_visible, text)):
+        raise invalid(field, "must hold something that can be seen")
     return text
+
+
+def clean_name(text: object, field: str = "name", *, longest: int = 80, shortest: int = 1) -> str:
+    """`clean`, for what stands among other words: it hides nothing, stays in its line, turns no other text.
+
+    Names are also told to agents, beside their instructions.
+    """
+    text = clean(text, field, longest=longest, shortest=shortest).strip()
+    if any(_hidden(char) for char in text):
+        raise invalid(field, "must be one line, without control characters and hidden ones")
+    return text
+
+
+def one_line(text: str) -> str:
+    """What was named before that was asked: the same, with a space for each thing that is refused now."""
+    return " ".join("".join(" " if _hidden(char) else char for char in text).split())
+
+
+def _visible(char: str) -> bool:
+    kind = unicodedata.category(char)
+    # An emoji that is newer than Python's tables is not assigned there; plane 14 is all invisible.
+    return (kind[0] in "LNPS" or kind in ("Cn", "Co")) and char not in _BLANKS and not _tag(char)
+
+
+def _hidden(char: str) -> bool:
+    return (unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") and char not in _JOINERS) or _tag(char)
+
+
+def _tag(char: str) -> bool:
+    return "\U000e0000" <= char <= "\U000effff"
 
 
 def clean_key(text: object, field: str = "key") -> str:

@@ -30,7 +30,7 @@ from models.policy import TOKEN_RIGHTS
 from models.project import Project
 from models.secret import digest
 from models.session import NOTED_EVERY
-from models.text import clean, clean_key, invalid
+from models.text import clean_key, clean_name, invalid
 from models.user import Membership, User
 
 PREFIX = {"agent": "agt", "worker": "wrk", "user": "usr"}
@@ -81,7 +81,7 @@ class ApiToken(Row, Model):
         token = cls(
             project_id=project_id,
             kind=kind,
-            name=clean(name, "name", longest=80),
+            name=clean_name(name),
             token_hash=digest(text),
             prefix=prefix,
             last4=text.split("_")[3][-4:],

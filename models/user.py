@@ -17,7 +17,7 @@ from models.guessable import guessable
 from models.policy import ROLES
 from models.project import Project
 from models.secret import digest
-from models.text import clean, invalid, slug
+from models.text import clean, clean_name, invalid, slug
 
 # 19 MiB, two passes, one lane: the least that OWASP's password storage sheet names for argon2id.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -66,7 +66,7 @@ class User(Row, Model):
         email = clean_email(email)
         if db.session.scalar(select(cls.id).where(cls.email == email)):
             raise Conflict("an account with this address exists", fields={"email": ["is taken"]})
-        name = clean(name, "name", longest=80).strip()
+        name = clean_name(name)
         user = cls(email=email, name=name, handle=_free_handle(name), password_hash=password_hash)
         db.session.add(user)
         db.session.flush()

@@ -20,7 +20,7 @@ from models.limits import LoginAttempt
 from models.project import Project
 from models.secret import digest
 from models.session import UserSession
-from models.text import clean, clean_key, invalid, slug
+from models.text import clean_key, clean_name, invalid, slug
 from models.token import ApiToken
 from models.user import PASSWORD_LENGTHS, Invite, Membership, User, hash_password, password_matches
 from webapp import devices
@@ -139,8 +139,9 @@ def own_session(session_id: UUID) -> UserSession:
 
 
 def own_sessions() -> list[UserSession]:
-    query = select(UserSession).where(UserSession.user_id == current_user().id, *UserSession.living(utcnow()))
-    return list(db.session.scalars(query.order_by(UserSession.seen_at.desc(), UserSession.id)))
+    query = UserSession.alive(UserSession).where(UserSession.user_id == current_user().id)
+    newest = query.order_by(UserSession.seen_at.desc(), UserSession.id)
+    return list(db.session.scalars(newest, UserSession.living_at(utcnow())))
 
 
 def change_password(user: User, current: str, new: object, keep: UUID | None) -> None:
@@ -200,7 +201,7 @@ def set_up(form: FirstRun) -> tuple[User, Project]:
     with reading():
         check_setup_code(form.code)
         db.session.rollback()  # what was read is read again below
-    project_name = clean(form.project_name, "project_name", longest=80)
+    project_name = clean_name(form.project_name, "project_name")
     made = hashed(form.password)
     audit.record("nobody", "setup", f"project {slug(project_name)}")
     check_setup_code(form.code)  # again, behind the lock that the audit log holds
@@ -287,7 +288,7 @@ def create_project(name: str, key: str | None) -> Project:
         raise invalid("key", "is one of our own addresses")
     if key:
         clean_key(key)
-    name = clean(name, "name", longest=80)
+    name = clean_name(name)
     audit.lock()  # else two who ask at the same moment are both told that the key is free
     if key and db.session.scalar(select(exists().where(Project.key == key))):
         raise invalid("key", "is taken")
@@ -301,7 +302,7 @@ def create_project(name: str, key: str | None) -> Project:
 
 def rename(project: Project, name: object) -> None:
     """Give another name; the key, which is in every address, stays."""
-    name = clean(name, "name", longest=80)
+    name = clean_name(name)
     note("project.renamed", f"project {project.key}", project.id)
     project.name = name
 

@@ -49,6 +49,20 @@ def test_a_bad_body_is_refused_in_words(owner: FlaskClient, site: Site, body: by
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.parametrize("name", ["\u202eevil", "two\nlines", "\u200b"])
+@pytest.mark.parametrize("asked", ["", "/agents", "/tokens", "/projects"])
+def test_a_name_that_hides_or_leaves_its_line_is_refused_at_its_field(
+    owner: FlaskClient, site: Site, asked: str, name: str
+) -> None:
+    body = {"name": name} | {"/agents": {"key": "new"}, "/tokens": {"kind": "user"}}.get(asked, {})
+    path = "/api/projects" if asked == "/projects" else f"{site.api}{asked}"
+
+    answer = (owner.post if asked else owner.patch)(path, json=body)
+
+    assert answer.status_code == 422
+    assert list(answer.json["error"]["fields"]) == ["name"]  # type: ignore[index]
+
+
 def test_too_much_is_refused(owner: FlaskClient, site: Site) -> None:
     answer = owner.post(f"{site.api}/invites", data=b" " * (1 << 20) + b"{}", content_type="application/json")
 
