@@ -15,6 +15,7 @@ from models.errors import Conflict
 from models.executor_request import ExecutorRequest
 from models.project import Project
 from models.text import clean, clean_key, clean_name, invalid
+from models.user import User
 
 TONES = 8
 LONGEST_PERSONA = 8000
@@ -64,8 +65,7 @@ class Agent(Row, Model):
     ) -> Agent:
         """A new agent, idle; Conflict when the key is taken. The first one becomes the project's default."""
         fields = cls.checked(key=key, name=name, persona=persona, title=title, model=model, runtime=runtime)
-        if cls.by_key(project_id, key, archived=True) is not None:
-            raise Conflict("an agent with this key exists", fields={"key": ["is taken"]})
+        cls._must_be_free(project_id, key)
         agent = cls(project_id=project_id, budgets=dict(BUDGETS), **fields)
         agent.state = AgentStatus(project_id=project_id, status="idle", activity="")
         if runtime == "external":  # it has to show itself first
@@ -81,9 +81,29 @@ class Agent(Row, Model):
     def ask_for(cls, project_id: UUID, wanted: dict[str, Any], by: UUID) -> ExecutorRequest:
         """Ask the executor to provision an agent; what it would refuse is refused now."""
         cls.checked(**wanted)
-        if cls.by_key(project_id, wanted["key"], archived=True) is not None:
-            raise Conflict("an agent with this key exists", fields={"key": ["is taken"]})
+        cls._must_be_free(project_id, wanted["key"])
         return ExecutorRequest.ask(project_id, "agent_provision", wanted, by)
+
+    @classmethod
+    def free_key(cls, project_id: UUID, wanted: str) -> str:
+        """This key, or one like it that nobody is called by."""
+        key, number = wanted, 1
+        while cls._taken(project_id, key):
+            number += 1
+            key = f"{wanted}{number}"
+        return key
+
+    @classmethod
+    def _must_be_free(cls, project_id: UUID, key: str) -> None:
+        if cls._taken(project_id, key):
+            raise Conflict("somebody with this key or handle exists", fields={"key": ["is taken"]})
+
+    @classmethod
+    def _taken(cls, project_id: UUID, key: str) -> bool:
+        """A mention must mean one: no agent is called like another of its project, nor like any person."""
+        if cls.by_key(project_id, key, archived=True) is not None:
+            return True
+        return db.session.scalar(select(User.id).where(User.handle == key)) is not None
 
     @staticmethod
     def checked(**fields: Any) -> dict[str, Any]:

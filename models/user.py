@@ -112,9 +112,13 @@ class User(Row, Model):
 
 
 def _free_handle(name: str) -> str:
+    """Nobody is called like another person, nor like an agent of any project."""
+    from models.agent import Agent
+
     base = slug(name.split()[0] if name.split() else name)[:28]
     handle, number = base, 1
     taken = set(db.session.scalars(select(User.handle).where(User.handle.startswith(base))))
+    taken.update(db.session.scalars(select(Agent.key).where(Agent.key.startswith(base))))
     while handle in taken or handle == "all":
         number += 1
         handle = f"{base}{number}"

@@ -219,6 +219,7 @@ def set_up(form: FirstRun) -> tuple[User, Project]:
 def bring_in_agents(project: Project) -> None:
     """Three agents to start with; the first is the one who answers when nobody is named."""
     for key, name, title, persona in DEMO_AGENTS:
+        key = Agent.free_key(project.id, key)
         Agent.provision(project.id, key, name, title=title, persona=persona)
 
 

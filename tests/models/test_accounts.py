@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
-from models import ApiToken, AuthzEpoch, Invite, Membership, Project, User, UserSession, labs
+from models import Agent, ApiToken, AuthzEpoch, Invite, Membership, Project, User, UserSession, labs
 from models.base import utcnow
 from models.errors import Conflict, Invalid, NotFound
 from models.policy import RIGHTS, ROLES, TOKEN_RIGHTS, Principal
@@ -45,6 +45,23 @@ def test_an_address_is_used_once_whatever_its_case(room: Room) -> None:
 def test_handles_are_unique_and_never_the_word_for_all(room: Room) -> None:
     assert User.create("m2@example.org", "Mara Two", None).handle == "mara2"
     assert User.create("all@example.org", "All", None).handle != "all"
+
+
+def test_a_mention_means_one_and_no_agent_takes_a_persons_handle(room: Room) -> None:
+    """Also of somebody who is in no project, or in another one: he may come into this one."""
+    wanted = {"key": "mara", "name": "Mimic"}
+    for named in (
+        lambda: Agent.provision(room.project.id, **wanted),
+        lambda: Agent.ask_for(room.project.id, wanted, room.mara.id),
+        lambda: Agent.provision(Project.create("new", "New").id, **wanted),
+    ):
+        with pytest.raises(Conflict) as refused:
+            named()
+        assert refused.value.fields == {"key": ["is taken"]}
+
+    assert User.create("t@example.org", "Trunks", None).handle == "trunks2"
+    assert Agent.free_key(room.project.id, "mara") == "mara2"
+    assert Agent.free_key(room.project.id, "vegeta") == "vegeta"
 
 
 class TestSessions:

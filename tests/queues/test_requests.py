@@ -51,7 +51,7 @@ def test_an_agent_is_provisioned(crew: Crew, start: Start) -> None:
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        ({"key": "trunks", "name": "Again"}, "an agent with this key exists"),
+        ({"key": "trunks", "name": "Again"}, "somebody with this key or handle exists"),
         ({"key": "all", "name": "All"}, "key is the word for every agent"),
         ({"key": "x", "name": 3}, "name"),
         ({"name": "No key"}, requests.BROKEN),

@@ -55,6 +55,18 @@ def test_the_link_makes_owner_project_labs_and_agents(client: FlaskClient, db: S
     assert client.get("/capsule-corp/settings/account").status_code == 200
 
 
+def test_an_owner_who_is_called_like_an_agent_gets_agents_all_the_same(
+    client: FlaskClient, db: SQLAlchemy, code: str
+) -> None:
+    name = accounts.DEMO_AGENTS[0][1]
+
+    assert fill_in(client, code, name=f"{name} Lovelace").status_code == 303
+
+    handle = db.session.scalars(select(User.handle)).one()
+    keys = set(db.session.scalars(select(Agent.key)))
+    assert (handle, len(keys), handle in keys) == (name.lower(), len(accounts.DEMO_AGENTS), False)
+
+
 def test_labs_and_agents_stay_out_when_not_wanted(client: FlaskClient, db: SQLAlchemy, code: str) -> None:
     answer = fill_in(client, code, labs="", agents="")
 
