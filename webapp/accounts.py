@@ -308,6 +308,15 @@ def rename(project: Project, name: object) -> None:
     project.name = name
 
 
+def choose_default_agent(project: Project, key: str | None) -> None:
+    """Who is given what names nobody (R12); None for nobody."""
+    if key is not None and Agent.by_key(project.id, key) is None:
+        raise invalid("default_agent_key", "is no agent of this project")
+    was = project.default_agent_key
+    note("project.default_agent", f"project {project.key}", project.id, was=was or "", now=key or "")
+    project.default_agent_key = key
+
+
 def archive(project: Project) -> None:
     note("project.archived", f"project {project.key}", project.id)
     project.archive()

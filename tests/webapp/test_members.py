@@ -1,6 +1,7 @@
 """Members: roles, leaving, closed accounts; and projects and labs, which owners manage."""
 
 import threading
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -11,6 +12,7 @@ from sqlalchemy import select
 from models import labs
 from models.audit import AuditEntry, broken_at
 from models.authz import AuthzEpoch
+from models.message import Message
 from models.project import Project
 from models.user import Membership, User
 from tests import factories
@@ -205,6 +207,63 @@ def test_the_project_page(owner: FlaskClient, site: Site) -> None:
     assert owner.post(f"{path}/new", data={"new_name": "Second"}).location == "/second/settings/labs"
     assert owner.post(f"{path}/archive").location == "/"
     assert owner.get(path).status_code == 404
+
+
+def test_an_owner_chooses_who_answers_when_nobody_is_named(
+    owner: FlaskClient, site: Site, db: SQLAlchemy
+) -> None:
+    for key in ("trunks", "bulma"):
+        factories.agent(site.project, key)
+    factories.agent(site.elsewhere, "vegeta")
+    db.session.commit()
+
+    assert (
+        owner.patch(site.api, json={"default_agent_key": "bulma"}).get_json()["default_agent_key"] == "bulma"
+    )
+
+    assert answering(owner, site, db) == ["bulma"]
+    assert owner.patch(site.api, json={"name": "Renamed"}).get_json()["default_agent_key"] == "bulma"
+    for wrong in ("vegeta", "ghost", "", 7):
+        refused = owner.patch(site.api, json={"default_agent_key": wrong})
+        assert (refused.status_code, list(refused.get_json()["error"]["fields"])) == (
+            422,
+            ["default_agent_key"],
+        )
+    assert owner.patch(site.api, json={}).status_code == 422
+    assert site.browser("operator").patch(site.api, json={"default_agent_key": "trunks"}).status_code == 403
+    assert owner.patch(site.api, json={"default_agent_key": None}).status_code == 200
+    assert answering(owner, site, db) == []
+    [was] = db.session.scalars(
+        select(AuditEntry.detail).where(AuditEntry.action == "project.default_agent").order_by(AuditEntry.seq)
+    ).all()[:1]
+    assert was == {"was": "trunks", "now": "bulma"}
+
+
+def answering(client: FlaskClient, site: Site, db: SQLAlchemy) -> list[str]:
+    """The agents that a message goes to which names nobody."""
+    said = {"content": "hello", "client_id": str(uuid4())}
+    posted = client.post(f"/api/threads/{site.project.room.id}/messages", json=said).get_json()
+    message = db.session.get_one(Message, UUID(posted["id"]))
+    return [delivery.target_agent_key for delivery in message.deliveries]
+
+
+def test_the_default_agent_is_chosen_on_the_project_page(
+    owner: FlaskClient, site: Site, db: SQLAlchemy
+) -> None:
+    for key in ("trunks", "bulma"):
+        factories.agent(site.project, key)
+    db.session.commit()
+    path = f"{site.settings}/project"
+    assert '<option value="trunks" selected>' in owner.get(path).text
+
+    assert owner.post(f"{path}/default-agent", data={"default_agent_key": "bulma"}).location == path
+
+    assert '<option value="bulma" selected>' in owner.get(path).text
+    assert owner.post(f"{path}/default-agent", data={"default_agent_key": "ghost"}).status_code == 422
+    owner.post(f"{path}/default-agent", data={"default_agent_key": ""})
+    db.session.refresh(site.project)
+    assert site.project.default_agent_key is None
+    assert site.browser("operator").post(f"{path}/default-agent").status_code == 403
 
 
 def test_a_membership_of_another_project_is_not_found(site: Site) -> None:

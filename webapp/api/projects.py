@@ -1,5 +1,6 @@
 """Projects over HTTP: mine, a new one, put away and taken out again."""
 
+from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
@@ -24,7 +25,15 @@ class NewProject(ma.Schema):
 
 
 class ProjectEdit(ma.Schema):
-    name = fields.String(required=True, metadata={"maxLength": 80})
+    name = fields.String(metadata={"maxLength": 80})
+    default_agent_key = fields.String(
+        allow_none=True, metadata={"description": "Whom a message goes to that names nobody; null: nobody"}
+    )
+
+    @ma.validates_schema
+    def _names_something(self, said: dict[str, Any], **kwargs: Any) -> None:
+        if not said:
+            raise ma.ValidationError("name what changes", "name")
 
 
 class ProjectRow(ma.Schema):
@@ -72,10 +81,13 @@ def show(project_id: UUID) -> Response:
 @policy("project.manage")
 @bp.arguments(ProjectEdit)
 @bp.response(200, ProjectRow)
-def rename(said: dict[str, str], project_id: UUID) -> Response:
-    """Give another name; the key, which is in every address, stays."""
+def edit(said: dict[str, Any], project_id: UUID) -> Response:
+    """Another name, or default agent; the key, which is in every address, stays."""
     project = current_project()
-    accounts.rename(project, said["name"])
+    if "name" in said:
+        accounts.rename(project, said["name"])
+    if "default_agent_key" in said:
+        accounts.choose_default_agent(project, said["default_agent_key"])
     db.session.commit()
     return jsonify(says(project))
 

@@ -252,7 +252,12 @@ def revoke_token(project_key: str, token_id: UUID) -> AnyResponse:
 @bp.get("/project")
 @policy("project.manage")
 def project(project_key: str) -> str:
-    return page("settings/project.html", values={}, errors={})
+    return _project()
+
+
+def _project(values: dict[str, str] | None = None, errors: dict[str, Any] | None = None) -> str:
+    agents = Agent.of_project(current_project().id)
+    return page("settings/project.html", values=values or {}, errors=errors or {}, agents=agents)
 
 
 @bp.post("/project")
@@ -262,8 +267,18 @@ def rename(project_key: str) -> AnyResponse:
     try:
         accounts.rename(current_project(), name)
     except REFUSED as error:
-        refused = _refused(error)
-        return make_response(page("settings/project.html", values={"name": name[:80]}, errors=refused), 422)
+        return make_response(_project({"name": name[:80]}, _refused(error)), 422)
+    db.session.commit()
+    return _back("project")
+
+
+@bp.post("/project/default-agent")
+@policy("project.manage")
+def choose_default_agent(project_key: str) -> AnyResponse:
+    try:
+        accounts.choose_default_agent(current_project(), request.form.get("default_agent_key") or None)
+    except REFUSED as error:
+        return make_response(_project(errors=_refused(error)), 422)
     db.session.commit()
     return _back("project")
 
@@ -276,9 +291,7 @@ def create_project(project_key: str) -> AnyResponse:
         made = accounts.create_project(name, None)
     except REFUSED as error:
         refused = {"new_name": next(iter(_refused(error).values()))}
-        return make_response(
-            page("settings/project.html", values={"new_name": name[:80]}, errors=refused), 422
-        )
+        return make_response(_project({"new_name": name[:80]}, refused), 422)
     db.session.commit()
     return redirect(f"/{made.key}/settings/labs", 303)
 
