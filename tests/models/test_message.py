@@ -2,9 +2,10 @@
 
 import pytest
 
-from models import Message
+from models import Message, User
 from models.base import changes_of
 from models.errors import Conflict, Forbidden, Invalid
+from models.message import Answer
 from tests.models.conftest import Room
 
 
@@ -124,6 +125,28 @@ class TestReading:
 
         room.thread.mark_read(room.mara, message.seq)
         assert message.status == "sent"
+        room.thread.mark_read(room.jonas, message.seq)
+
+        assert message.status == "read"
+
+    def test_a_message_to_two_people_is_read_when_both_have_read_it(self, room: Room) -> None:
+        kim = User.create("kim@example.org", "Kim", None)
+        kim.join(room.project, "member")
+        message = room.say("@jonas @kim please look")
+
+        room.thread.mark_read(room.jonas, message.seq)
+        assert message.status == "sent"
+        room.thread.mark_read(kim, message.seq)
+
+        assert message.status == "read"
+
+    def test_a_message_to_an_agent_and_a_person_is_read_when_both_are_done(self, room: Room) -> None:
+        message = room.say("@trunks @jonas please look")
+        [delivery] = message.deliveries
+        delivery.take()
+
+        delivery.finish(delivery.lease_token or "", Answer.of("I looked"), {})
+        assert message.status == "delivered"
         room.thread.mark_read(room.jonas, message.seq)
 
         assert message.status == "read"

@@ -6,15 +6,20 @@ from uuid import UUID, uuid4
 import pytest
 from marshmallow import Schema
 
-from models.base import db
+from models.base import db, utcnow
+from models.errors import NotFound
 from models.labs import write as write_labs
 from models.policy import OPEN, ROLES, known
 from models.project import Project
+from models.session import UserSession
 from models.thread import Thread
+from models.user import Membership
 from realtime import handlers
-from realtime.handlers import EVENTS
+from realtime.callers import Caller
+from realtime.handlers import EVENTS, Call
 from realtime.server import _refuse_events_without_policy
 from tests.realtime.conftest import House
+from tests.realtime.world import World
 
 sqlite_only = pytest.mark.databases("sqlite")
 WRONG: list[Any] = [None, True, 7, 1.5, "", "x", [], [1], {}, {"a": {"b": []}}, -1, 2**60, "\ud800", "\0"]
@@ -151,3 +156,34 @@ def test_a_page_follows_a_stream_until_it_leaves_it(house: House) -> None:
     assert web.state()["streams"] == [stream]
     assert page.ask("unsubscribe", {"stream": stream}) == {"ok": True}
     assert web.state()["streams"] == []
+
+
+@pytest.mark.parametrize("lost", ["membership", "session"])
+def test_a_right_that_is_withdrawn_while_one_joins_is_seen(world: World, lost: str) -> None:
+    """Between the first look and the join nobody's recheck would find it (I10)."""
+    session, _ = UserSession.start(world.jonas, "127.0.0.1", "test")
+    db.session.commit()
+    caller = Caller("eio", world.jonas.id, session_id=session.id, until=utcnow())
+    standing = caller.standing()
+    assert standing
+    db.session.rollback()
+    joined: list[str] = []
+
+    class Desk:
+        def join(self, caller: Caller, stream: str) -> None:
+            joined.append(stream)
+            if lost == "membership":
+                db.session.delete(Membership.of(world.project.id, world.jonas.id))
+            else:
+                db.session.get_one(UserSession, session.id).revoke()
+            db.session.commit()
+
+        def leave(self, caller: Caller, stream: str) -> None:
+            joined.remove(stream)
+
+        def tell(self, event: str, payload: Any, stream: str, but: Caller) -> None: ...
+
+    with pytest.raises(NotFound):
+        handlers.subscribe(Call(caller, standing.principal, Desk()), f"project:{world.project.id}", 0)
+
+    assert joined == []
