@@ -22,6 +22,7 @@ class Doors:
     def __init__(self) -> None:
         self._epoch: int | None = None
         self._open: dict[UUID, frozenset[str]] = {}
+        self._shut: set[str] = set()
 
     def look(self, rows: Rows, epoch: int | None = None) -> None:
         """In the snapshot of the rows, and of the epoch: learn what decides about them."""
@@ -29,12 +30,13 @@ class Doors:
         wanted = wanted | self._open.keys() if epoch != self._epoch else wanted - self._open.keys()
         if wanted:
             self._open = self._open | labs.open_threads(wanted)
+            closed = (project_id for project_id, kinds in self._open.items() if "room" not in kinds)
+            self._shut = {f"project:{project_id}" for project_id in closed}
         self._epoch = epoch
 
     def shut(self, stream: str) -> bool:
         """Whether the room whose project's stream this is was seen closed."""
-        kind, _, project_id = stream.partition(":")
-        return kind == "project" and "room" not in self._open.get(UUID(project_id), {"room"})
+        return stream in self._shut
 
     def through(self, stream: str, items: list[Item], rows: Rows) -> list[Item]:
         """The items without those of closed threads; one whose row is gone says nothing of it."""
