@@ -72,16 +72,6 @@ class UserSession(Row, Model):
             .outerjoin(Project, here)
         )
 
-    @classmethod
-    def living(cls, now: datetime) -> tuple[Any, ...]:
-        """The conditions under which a session counts; one that is kept is given `living_at` each time."""
-        at = cls.living_at(now)
-        return (
-            cls.revoked_at.is_(None),
-            cls.seen_at > bindparam("used_after", at["used_after"]),
-            cls.created_at > bindparam("begun_after", at["begun_after"]),
-        )
-
     @staticmethod
     def living_at(now: datetime) -> dict[str, datetime]:
         """When a session must have been used, and begun, to live now."""

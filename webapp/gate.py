@@ -8,10 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from flask import Flask, current_app, g
-from sqlalchemy import bindparam, case, select
+from sqlalchemy import bindparam, select
 
 from models import labs
-from models.agent import Agent
 from models.base import begin_reading, db, utcnow
 from models.crashpoint import crashpoint
 from models.errors import DomainError, Forbidden, NotFound, NotYours, SignInNeeded
@@ -22,7 +21,7 @@ from models.project import Project
 from models.session import UserSession
 from models.thread import Thread
 from models.token import ApiToken
-from models.user import Membership, User
+from models.user import Membership
 from webapp.batching import Gate
 from webapp.visible import closed, is_open_to
 
@@ -120,28 +119,12 @@ _HERE = (Membership.user_id == UserSession.user_id) & Membership.project_id.in_(
     bindparam("projects", expanding=True)
 )
 _SESSIONS = (
-    select(UserSession.id, Membership.project_id, Membership.role)
-    .join(User, User.id == UserSession.user_id)
+    UserSession.alive(UserSession.id, Membership.project_id, Membership.role)
     .outerjoin(Membership, _HERE)
-    .where(
-        UserSession.id.in_(bindparam("ids", expanding=True)),
-        *UserSession.living(utcnow()),
-        User.deactivated_at.is_(None),
-    )
+    .where(UserSession.id.in_(bindparam("ids", expanding=True)))
 )
-# A person's token has his role while the account lives; an agent's posts while the agent is there.
-_OWNER = (Membership.user_id == User.id) & (Membership.project_id == ApiToken.project_id)
-_AGENT = (Agent.project_id == ApiToken.project_id) & (Agent.key == ApiToken.agent_key)
-_TOKENS = (
-    select(ApiToken.id, ApiToken.project_id, case((Agent.id.is_not(None), "member"), else_=Membership.role))
-    .outerjoin(User, (User.id == ApiToken.user_id) & User.deactivated_at.is_(None))
-    .outerjoin(Membership, _OWNER)
-    .outerjoin(Agent, _AGENT & Agent.archived_at.is_(None))
-    .where(
-        ApiToken.id.in_(bindparam("ids", expanding=True)),
-        ApiToken.revoked_at.is_(None),
-        ApiToken.expires_at > bindparam("now"),
-    )
+_TOKENS = ApiToken.alive(ApiToken.id, ApiToken.project_id, ApiToken.role()).where(
+    ApiToken.id.in_(bindparam("ids", expanding=True))
 )
 
 
