@@ -266,7 +266,9 @@ def test_a_fresh_clone_is_set_up_by_every_command_that_needs_it(command: str) ->
 
 def test_chaos_multiplies_every_test_that_kills() -> None:
     does = subprocess.run(["make", "-n", "chaos"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {"tests/faults", "tests/queues/test_killed.py"} <= set(does.stdout.split())
+    assert {"tests/faults", "tests/queues/test_killed.py", "tests/webapp/test_fuzz.py"} <= set(
+        does.stdout.split()
+    )
     collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/queues/test_killed.py"]
 
     done = subprocess.run(
