@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 QUEUE = "chat"
 LOOK = "queues.deliveries.look"
-WORK = frozenset({"chat_delivery_queue", "executor_requests"})
 TIMEOUT = 1.0
 PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds to leave Redis alone after the first, second, … failure in a row."""
@@ -121,7 +120,7 @@ def _announce(committed: Committed) -> None:
         return
     current_app.extensions["bus"].publish("ring", committed.heads)
     bell: Bell | None = current_app.extensions.get("bell")
-    if bell is not None and committed.tables & WORK:
+    if bell is not None and committed.work:
         bell.ring()
 
 

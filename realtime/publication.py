@@ -29,10 +29,10 @@ class Unannounced(RuntimeError):
 
 @dataclass(frozen=True)
 class Committed:
-    """What one commit published: the new heads of its streams, and the tables of its rows."""
+    """What one commit published: the new heads of its streams, and whether work waits for a worker."""
 
     heads: dict[str, int]
-    tables: set[str]
+    work: bool
 
 
 Callback = Callable[[Committed], None]
@@ -126,13 +126,14 @@ def _publish(session: Session) -> None:
             break
         session.flush()
     if session.info.get("changes"):
-        streams = _by_stream(_collapsed(changes_of(session)))
+        rows = _collapsed(changes_of(session))
+        streams = _by_stream(rows)
         changes_of(session).clear()
         if streams:
             heads = _raise_heads(session, streams)
             _write_changes(session, streams, heads)
-            tables = {entry.table for entries in streams.values() for entry in entries}
-            session.info["publishing"] = Committed(heads, tables)
+            work = any(op != "delete" and _published_as[type(row)].waits(row) for row, _, op in rows)
+            session.info["publishing"] = Committed(heads, work)
 
 
 @event.listens_for(Session, "after_commit")

@@ -90,6 +90,8 @@ class Published:
     also: Callable[[Any], Iterable[Any]] = _nothing
     """Rows of other tables that say something of this one, and so change with it."""
     quiet: frozenset[str] = QUIET
+    waits: Callable[[Any], bool] = lambda row: False
+    """Whether a worker shall look for it now."""
 
     @property
     def table(self) -> str:
@@ -260,6 +262,7 @@ _ALL = (
     Published(
         model=Delivery,
         streams=_in_thread,
+        waits=lambda row: row.status == "queued" or (row.status == "delivered" and row.desired_status),
         says=(
             "project_id",
             "thread_id",
@@ -336,6 +339,7 @@ _ALL = (
     Published(
         model=ExecutorRequest,
         streams=_project,
+        waits=lambda row: row.status == "queued",
         says=(
             "project_id",
             "kind",

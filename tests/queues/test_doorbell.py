@@ -11,6 +11,7 @@ from rq.serializers import JSONSerializer
 
 from agents.wire import Say
 from models import Delivery, db
+from models.message import Answer
 from queues import chat, doorbell, listener
 from queues.doorbell import LOOK, WorkerBell, channel, ring_once, rq_queue
 from tests.queues.conftest import Published, Running
@@ -204,6 +205,16 @@ class TestCommit:
 
         crew.ask()
         assert bell.rung == 1
+
+        [delivery] = Delivery.claim(5)
+        db.session.commit()
+        assert bell.rung == 1, "what is taken waits for nobody"
+        delivery.stop("Mara")
+        db.session.commit()
+        assert bell.rung == 2, "who holds it must hear of the wish"
+        assert delivery.finish(delivery.lease_token or "", Answer.of("ok"), {})
+        db.session.commit()
+        assert bell.rung == 2
 
     def test_a_commit_tells_the_heads_of_its_streams(
         self, crew: Crew, app: Flask, monkeypatch: pytest.MonkeyPatch

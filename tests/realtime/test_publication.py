@@ -171,7 +171,7 @@ def test_a_rollback_forgets_everything(world: World, heard: list[Committed]) -> 
     assert heard == []
 
 
-def test_callbacks_hear_of_the_heads_and_tables(world: World, heard: list[Committed]) -> None:
+def test_callbacks_hear_of_the_heads_and_of_work_that_waits(world: World, heard: list[Committed]) -> None:
     with db.session.begin_nested():
         world.say("hello @trunks")
     assert heard == []
@@ -179,7 +179,7 @@ def test_callbacks_hear_of_the_heads_and_tables(world: World, heard: list[Commit
 
     [told] = heard
     assert told.heads == {project_stream(world): head(project_stream(world))}
-    assert told.tables == {"project_chat_messages", "chat_delivery_queue"}
+    assert told.work
 
 
 def test_a_failing_callback_harms_neither_the_commit_nor_the_others(
