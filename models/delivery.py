@@ -367,6 +367,7 @@ class Delivery(Row, Stateful, Model):
         if changed_rows(wish) == 0:
             raise Conflict("this has ended already", row=self)
         db.session.expire(self)
+        touch(self)
         self._changed()
 
     def _stopped(self, by: str, said: Answer | None) -> bool:

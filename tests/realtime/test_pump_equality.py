@@ -160,9 +160,13 @@ def a_waiting_delivery_is_stopped(world: World) -> None:
 
 
 @mutation
-def a_running_delivery_is_asked_to_stop(world: World) -> None:
+def another_delivery_is_taken(world: World) -> None:
     world.say("long @krillin")
     Delivery.claim(5)
+
+
+@mutation
+def a_running_delivery_is_asked_to_stop(world: World) -> None:
     delivery("long").stop("Mara")
 
 
