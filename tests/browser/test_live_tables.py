@@ -1,0 +1,191 @@
+"""L1: a change in any table that a page shows is seen on that page without loading it again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Locator, Page, expect
+
+from models import (
+    Agent,
+    ApiToken,
+    Draft,
+    ExecutorRequest,
+    Invite,
+    Message,
+    Project,
+    Thread,
+    User,
+    UserSession,
+    db,
+    labs,
+)
+from models.base import utcnow
+from models.posting import post
+from realtime.registry import PUBLISHED
+from tests.browser.conftest import House
+
+ROOM, AGENTS = "/oasis/chat", "/oasis/agents"
+PEOPLE, TOKENS = "/oasis/settings/people", "/oasis/settings/tokens"
+LABS, ACCOUNT = "/oasis/settings/labs", "/oasis/settings/account"
+
+SHOWN_NOWHERE = {"audit_log"}
+"""Published, but no page shows them yet."""
+
+
+class Oasis:
+    """The rows that changes begin with, read anew for each."""
+
+    @property
+    def project(self) -> Project:
+        found = Project.by_key("oasis")
+        assert found
+        return found
+
+    @property
+    def room(self) -> Thread:
+        return self.project.room
+
+    def person(self, name: str) -> User:
+        found = User.by_email(f"{name}@example.org")
+        assert found
+        return found
+
+    def agent(self, key: str) -> Agent:
+        found = Agent.by_key(self.project.id, key)
+        assert found
+        return found
+
+    def say(self, text: str) -> Message:
+        return post(self.room, Draft.of(self.person("jonas").id, text, text[:20]))
+
+
+@dataclass(frozen=True)
+class Sight:
+    """On which page a table is seen, what changes in it, and what is there then and was not before."""
+
+    path: str
+    change: Callable[[Oasis], object]
+    seen: Callable[[Page], Locator]
+    text: str = ""
+    ready: Callable[[Oasis], object] = lambda oasis: None
+
+    def on(self, page: Page) -> Locator:
+        return self.seen(page).filter(has_text=self.text)
+
+
+def pause(oasis: Oasis) -> None:
+    oasis.room.paused_at = utcnow()
+
+
+def rename(oasis: Oasis) -> None:
+    oasis.project.name = "Second Oasis"
+
+
+def rename_mara(oasis: Oasis) -> None:
+    oasis.person("mara").name = "Mara Renamed"
+
+
+SIGHTS = {
+    "project_chat_messages": Sight(
+        ROOM, lambda o: o.say("hello"), lambda page: page.locator("article.msg[data-seq]"), "hello"
+    ),
+    "reactions": Sight(
+        ROOM,
+        lambda o: o.say("react").react(o.person("jonas"), "🎉"),
+        lambda page: page.locator('.reactions button[data-emoji="🎉"]'),
+        "1",
+    ),
+    "chat_delivery_queue": Sight(
+        ROOM, lambda o: o.say("@krillin hello"), lambda page: page.locator(".delivery"), "Krillin"
+    ),
+    "project_chat_threads": Sight(ROOM, pause, lambda page: page.locator(".breaker:visible")),
+    "thread_reads": Sight(
+        AGENTS,
+        lambda o: o.room.mark_read(o.person("mara"), o.room.last_seq),
+        lambda page: page.locator("#nav-pages [data-unread][hidden]"),
+        ready=lambda o: o.say("not read yet"),
+    ),
+    "agents": Sight(
+        AGENTS,
+        lambda o: Agent.provision(o.project.id, "gohan", "Gohan"),
+        lambda page: page.locator("#agents"),
+        "Gohan",
+    ),
+    "agent_status": Sight(
+        AGENTS,
+        lambda o: o.agent("trunks").state.say("tool", "reads the log"),
+        lambda page: page.locator("#agents"),
+        "reads the log",
+    ),
+    "executor_requests": Sight(
+        AGENTS,
+        lambda o: ExecutorRequest.ask(
+            o.project.id, "agent_provision", {"key": "trunks", "name": "Trunks the second"}, None
+        ),
+        lambda page: page.locator("#requests"),
+        "Trunks the second",
+    ),
+    "memberships": Sight(
+        PEOPLE,
+        lambda o: User.create("kim@example.org", "Kim Nguyen", None).join(o.project, "viewer"),
+        lambda page: page.locator("#member-list"),
+        "Kim Nguyen",
+    ),
+    "invites": Sight(
+        PEOPLE,
+        lambda o: Invite.create(o.project, "operator", o.person("mara")),
+        lambda page: page.locator("#invite-list"),
+        "Operator",
+    ),
+    "api_tokens": Sight(
+        TOKENS,
+        lambda o: ApiToken.create(o.project.id, "worker", "the new worker"),
+        lambda page: page.locator("#token-list"),
+        "the new worker",
+    ),
+    "project_settings": Sight(
+        LABS,
+        lambda o: labs.write(o.project.id, {"dms": True}),
+        lambda page: page.locator("#s-dms:checked"),
+    ),
+    "user_sessions": Sight(
+        ACCOUNT,
+        lambda o: UserSession.start(o.person("mara"), "192.0.2.7", "a test"),
+        lambda page: page.locator("#session-list"),
+        "192.0.2.7",
+    ),
+    "users": Sight(ACCOUNT, rename_mara, lambda page: page.locator("#whoami"), "Mara Renamed"),
+    "projects": Sight(ACCOUNT, rename, lambda page: page.locator("#workspace"), "Second Oasis"),
+}
+
+
+def test_every_published_table_has_a_page_that_shows_it() -> None:
+    assert {*SIGHTS} | SHOWN_NOWHERE == {*PUBLISHED}
+
+
+@pytest.mark.databases("sqlite")
+def test_a_change_of_every_table_is_seen_without_loading_the_page_again(house: House, app: Flask) -> None:
+    mara, blind, loaded = house.enter("mara"), {}, ""
+
+    def commit(change: Callable[[Oasis], object]) -> None:
+        with app.app_context():
+            change(Oasis())
+            db.session.commit()
+            db.engine.dispose()
+
+    for table, sight in SIGHTS.items():
+        if sight.path != loaded:
+            mara.open(sight.path)
+            mara.page.evaluate("window.loadedOnce = true")
+            loaded = sight.path
+        commit(sight.ready)
+        expect(sight.on(mara.page)).to_have_count(0)
+        commit(sight.change)
+        try:
+            expect(sight.on(mara.page).first).to_be_attached(timeout=5000)
+            assert mara.page.evaluate("window.loadedOnce === true"), "it was loaded again"
+        except AssertionError as error:
+            blind[table] = str(error)
+    assert blind == {}
