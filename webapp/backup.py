@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flask import Flask
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from models.audit import Mark
@@ -90,9 +91,9 @@ def _keep(app: Flask, engine: Engine) -> Path | None:
         return None  # to look would make the file
     try:
         return create(app) if inspect(engine).has_table("alembic_version") else None
-    except CannotBackUp as error:
+    except (CannotBackUp, DBAPIError) as error:
         raise CannotBackUp(
-            f"Nothing was replaced, since what is there could not be kept: {error} "
+            f"Nothing was replaced, since what is there could not be kept: {getattr(error, 'orig', error)} "
             "Restore into an empty database, or move this one away."
         ) from None
 
@@ -146,6 +147,10 @@ def _verify_in(url: URL, path: Path) -> None:
             chain.verify_in_script(url, script)
     except Broken as error:
         raise CannotBackUp(f"Nothing was replaced. In {path}: {error}") from None
+    except DBAPIError as error:
+        raise CannotBackUp(
+            f"Nothing was replaced, since the database does not answer: {error.orig}"
+        ) from None
 
 
 def _run(program: str, url: URL | None, *arguments: str) -> str:

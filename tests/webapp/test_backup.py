@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from models import append_only, audit
 from models.audit import AuditEntry
@@ -202,6 +202,37 @@ def test_what_cannot_be_kept_is_not_replaced(
         backup.restore(owning_app, path)
 
     assert User.by_email("later@example.org") is not None
+
+
+@pytest.mark.databases("sqlite")
+def test_a_database_that_cannot_be_read_is_moved_away_by_a_person(
+    owning_app: Flask, site: Site, db: SQLAlchemy, database: Database
+) -> None:
+    leave(db)
+    path = backup.create(owning_app)
+    there = Path(database.url.removeprefix("sqlite:///"))
+    for end in ("-wal", "-shm"):
+        Path(f"{there}{end}").unlink(missing_ok=True)
+    there.write_bytes(b"this was a database" * 500)
+
+    with pytest.raises(backup.CannotBackUp, match="could not be kept: file is not a database"):
+        backup.restore(owning_app, path)
+    assert there.read_bytes().startswith(b"this was a database")
+
+    there.unlink()
+    assert backup.restore(owning_app, path) is None
+    assert User.by_email(site.people["owner"].email) is not None
+
+
+@pytest.mark.databases("postgresql")
+def test_where_no_database_answers_one_sentence_says_so(
+    make_app: Callable[..., Flask], owning_app: Flask, database: Database
+) -> None:
+    path = backup.create(owning_app)
+    elsewhere = make_url(database.owner_url).set(database="nowhere").render_as_string(hide_password=False)
+
+    with pytest.raises(backup.CannotBackUp, match="does not answer"):
+        backup.restore(make_app(DATABASE_OWNER_URL=elsewhere), path)
 
 
 def test_a_backup_whose_audit_log_was_changed_replaces_nothing(
