@@ -1,7 +1,7 @@
 """The context pack: all that an agent is given to answer one delivery."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from sqlalchemy import Integer, bindparam, select
@@ -76,6 +76,9 @@ class _Around:
     place: str
     authors: Authors
     recent: "_Recent"
+    code: str = field(default_factory=boundary)
+    """Under which all is quoted: nobody can have read it before these answers are told of it."""
+    quoted: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, project: Project, thread: Thread, together: int) -> "_Around":
@@ -126,19 +129,26 @@ def _named(name: str) -> str:
 
 def _conversation(message: Message, around: _Around) -> str:
     """The thread as data, one quote a message under one code, and the addressed message last."""
-    before, authors = _before(message, around.recent), around.authors
-    authors.meet([*before, message])
-    code = boundary()
-    shown = [_quoted(said, authors, code, capped(said.content, ONE_RECENT, ONE_TAIL)) for said in before]
+    before = _before(message, around.recent)
+    around.authors.meet([*before, message])
+    shown = [_shortened(said, around) for said in before]
     parts = [BEFORE, *shown] if shown else [NOTHING_BEFORE]
-    return "\n\n".join([*parts, ADDRESSED, _quoted(message, authors, code, message.content)])
+    return "\n\n".join([*parts, ADDRESSED, _quoted(message, around, message.content)])
 
 
-def _quoted(message: Message, authors: Authors, code: str, text: str) -> str:
+def _shortened(message: Message, around: _Around) -> str:
+    """Quoted once for all answers that begin together."""
+    if message.seq not in around.quoted:
+        text = capped(message.content, ONE_RECENT, ONE_TAIL)
+        around.quoted[message.seq] = _quoted(message, around, text)
+    return around.quoted[message.seq]
+
+
+def _quoted(message: Message, around: _Around, text: str) -> str:
     return quote(
         text,
-        f"#{message.seq} · {message.created_at:%Y-%m-%d %H:%M} UTC · {authors.of(message)}",
-        code,
+        f"#{message.seq} · {message.created_at:%Y-%m-%d %H:%M} UTC · {around.authors.of(message)}",
+        around.code,
     )
 
 

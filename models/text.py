@@ -13,6 +13,8 @@ _JOINERS = "\u200c\u200d"
 """They shape letters of some scripts, and join emoji: the only invisible characters that a name may need."""
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs by their category that nobody sees."""
+_TAGS = "\U000e0000"
+"""Where the plane of tags begins, which nobody sees either."""
 
 
 def clean(text: object, field: str, *, longest: int, shortest: int = 1) -> str:
@@ -48,7 +50,9 @@ def clean_name(text: object, field: str = "name", *, longest: int = 80, shortest
 
 def one_line(text: str) -> str:
     """What was named before that was asked: the same, with a space for each thing that is refused now."""
-    return " ".join("".join(" " if _hidden(char) else char for char in text).split())
+    if not text.isprintable() or max(text, default="") >= _TAGS:  # else none can be in it
+        text = "".join(" " if _hidden(char) else char for char in text)
+    return " ".join(text.split())
 
 
 def _visible(char: str) -> bool:
@@ -62,7 +66,7 @@ def _hidden(char: str) -> bool:
 
 
 def _tag(char: str) -> bool:
-    return "\U000e0000" <= char <= "\U000effff"
+    return _TAGS <= char <= "\U000effff"
 
 
 def clean_key(text: object, field: str = "key") -> str:
