@@ -50,7 +50,7 @@ def write(project_id: UUID, changes: dict[str, bool]) -> dict[str, bool]:
             raise invalid(flag, "must be true or false")
     flags = read(project_id) | changes
     ProjectSetting.write(project_id, SETTING, flags)
-    if not all(flags[flag] for flag in OF_THREAD.values()):
+    if any(changes.get(flag) is False for flag in OF_THREAD.values()):
         from models.delivery import Delivery
 
         Delivery.put_back_closed(project_id)

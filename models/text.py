@@ -13,6 +13,8 @@ _JOINERS = "\u200c\u200d"
 """They shape letters of some scripts, and join emoji: the only invisible characters that a name may need."""
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs by their category that nobody sees."""
+_SELECTORS = "\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f" + "".join(map(chr, range(0xFE00, 0xFE10)))
+"""Marks that only say how the character before them looks."""
 _TAGS = "\U000e0000"
 """Where the plane of tags begins, which nobody sees either."""
 
@@ -58,7 +60,8 @@ def one_line(text: str) -> str:
 def _visible(char: str) -> bool:
     kind = unicodedata.category(char)
     # An emoji that is newer than Python's tables is not assigned there; plane 14 is all invisible.
-    return (kind[0] in "LNPS" or kind in ("Cn", "Co")) and char not in _BLANKS and not _tag(char)
+    seen = kind[0] in "LMNPS" or kind in ("Cn", "Co")
+    return seen and char not in _BLANKS and char not in _SELECTORS and not _tag(char)
 
 
 def _hidden(char: str) -> bool:

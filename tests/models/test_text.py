@@ -24,7 +24,7 @@ UNFIT = [
     "a\ufeffb",
     "say\U000e0041\U000e0042",
 ]
-UNSEEN = ["\u200b", "\u200d\u200d", " \u00a0 ", "\u3164", "\u2800", "\u0301", "\U000e0041", "\u00ad"]
+UNSEEN = ["\u200b", "\u200d\u200d", " \u00a0 ", "\u3164", "\u2800", "\ufe0f\u034f", "\U000e0041", "\u00ad"]
 GOOD = [
     "Ada",
     "Mara Lindqvist",

@@ -155,7 +155,7 @@ class TestClaim:
         assert work["message"] == asked | {"status": "delivered"}
         assert (work["thread"]["id"], work["thread"]["title"]) == (str(house.thread.id), "Team Room")
         context = work["context"]
-        assert "You are Faraway" in context["system"]
+        assert 'You are "Faraway"' in context["system"]
         [said] = context["messages"]
         assert said["role"] == "user"
         assert "the pump leaks" in said["content"]
