@@ -27,7 +27,6 @@ from models import (
     UserSession,
     audit,
     db,
-    labs,
 )
 from models.base import Model, utcnow
 from realtime.registry import PRIVATE, PUBLISHED, plain
@@ -54,7 +53,7 @@ def test_everything_said_is_an_attribute_and_no_secret() -> None:
 
 def test_every_column_is_said_or_held_back_on_purpose() -> None:
     held_back = {
-        "project_chat_messages": {"content_html", "meta"},
+        "project_chat_messages": {"content_html", "first_digest", "meta"},
         "reactions": {"project_id"},
         "chat_delivery_queue": {"losses"},
         "agents": {"persona"},
@@ -118,7 +117,7 @@ ROWS: dict[str, Callable[[World, Message], Any]] = {
     ),
     "users": lambda world, said: User(email="u@x.y", handle="u", name="U", password_hash="a secret hash"),
     "project_settings": lambda world, said: ProjectSetting(
-        project_id=world.project.id, key=labs.SETTING, value={}
+        project_id=world.project.id, key="mission", value={}
     ),
     "executor_requests": lambda world, said: ExecutorRequest.ask(
         world.project.id, "agent_provision", {"key": "x"}, None

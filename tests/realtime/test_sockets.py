@@ -9,6 +9,7 @@ import websocket
 
 from models.base import db
 from models.project import Project
+from realtime import streams
 from tests.realtime.conftest import House
 from tests.realtime.wire import Page, Wire
 
@@ -55,11 +56,13 @@ def test_pages_that_come_and_go_while_much_is_committed_have_every_change_once_a
     webs, project = [house.web(), house.web()], house.project()
     stream, person = f"project:{project}", house.person(project)
     session = house.session(person)
-    steady = Follower(house.page(webs[0], session), stream)
+    with house.inside():
+        made = streams.head(stream)
+    steady = Follower(house.page(webs[0], session), stream, made)
 
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(rename_often, house, project, 150)
-        comers = [Follower(house.page(webs[1], session), stream)]
+        comers = [Follower(house.page(webs[1], session), stream, made)]
         while not writing.done():
             comers.append(Follower(house.page(webs[len(comers) % 2], session), stream, comers[-1].seq))
             comers[-2].page.close()
@@ -73,7 +76,7 @@ def test_pages_that_come_and_go_while_much_is_committed_have_every_change_once_a
 class Follower:
     """What the browser does: applies seq + 1 only, and asks again when it is behind."""
 
-    def __init__(self, page: Page, stream: str, since: int = 0) -> None:
+    def __init__(self, page: Page, stream: str, since: int) -> None:
         self.page, self.stream, self.seq, self.name = page, stream, since, ""
         self.ask()
 
