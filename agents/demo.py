@@ -14,6 +14,8 @@ HELP = """I follow these rules and understand nothing else:
 - `status` or `who`: the agents of this project and what they do
 - `search <words>`: the messages that hold these words
 - `recap`: the last messages of this thread
+- `propose task <title>`: asks you for a decision; also `propose message <text>`, `propose doc <text>`, \
+`propose job <name>`, `propose call <address>` and `propose file <path>`
 - `story`: a long answer, to watch it arrive and to try Stop
 - `ask @<key> <something>`: hands `<something>` to that agent; end it with `and so on` to let \
 the two of us answer each other until the room stops us
@@ -33,6 +35,8 @@ EXAMPLE_FAULT = Fault("error", after=12, error_type="invalid_request_error")
 ASK = re.compile(r"\bask\s+@(?P<key>[\w-]+)[\s,:]*(?P<what>.*)", re.IGNORECASE | re.DOTALL)
 ENDLESS = re.compile(r"\band so on\b", re.IGNORECASE)
 SEARCH = re.compile(r"\bsearch(?:\s+for)?\s+(?P<words>[^\n]+)", re.IGNORECASE)
+PROPOSE = re.compile(r"\bpropose\s+(?:an?\s+)?(?P<kind>\w+)[ \t:]*(?P<what>[^\n]*)", re.IGNORECASE)
+WHY = f"{LABEL} You asked me to propose something, so that you can try how a decision is made."
 OWN_KEY = re.compile(r"Your handle is @([\w-]+)")
 
 
@@ -52,7 +56,7 @@ def answer(body: dict[str, Any], delay: float = 0.0) -> Say:
     asked = addressed(last)
     if handed := ASK.search(asked):
         return _say(_hand_over(handed, body["system"]), delay)
-    call = _call(asked, {tool["name"] for tool in body.get("tools", [])})
+    call = _call(asked, str(body["system"]), {tool["name"] for tool in body.get("tools", [])})
     if call:
         return Say(calls=(call,), delay=delay)
     if _has(asked, "fail"):
@@ -76,16 +80,50 @@ def _has(text: str, *words: str) -> bool:
     return any(re.search(rf"\b{word}\b", text, re.IGNORECASE) for word in words)
 
 
-def _call(asked: str, tools: set[str]) -> Call | None:
-    """The reading tool that a rule asks for, if this turn has it."""
+def _call(asked: str, system: str, tools: set[str]) -> Call | None:
+    """The tool that a rule asks for, if this turn has it."""
     wanted = None
-    if found := SEARCH.search(asked):
+    if proposed := PROPOSE.search(asked):
+        wanted = _proposed(proposed["kind"].lower(), " ".join(proposed["what"].split()), _own_key(system))
+    elif found := SEARCH.search(asked):
         wanted = Call("search_messages", {"query": found["words"].strip()[:200]})
     elif _has(asked, "status", "who"):
         wanted = Call("agents_status")
     elif _has(asked, "recap"):
         wanted = Call("read_thread")
     return wanted if wanted and wanted.name in tools else None
+
+
+def _proposed(kind: str, what: str, me: str) -> Call:
+    """A small example of the action that was named; a task when none was."""
+    examples: dict[str, tuple[str, dict[str, Any]]] = {
+        "message": (
+            "send_message",
+            {"channel": "room", "recipient": "Team Room", "content": what or "Hello."},
+        ),
+        "doc": ("edit_doc", {"doc_type": "notes", "agent_key": me, "content": what}),
+        "job": (
+            "schedule_job",
+            {
+                "name": what[:80] or "Daily look",
+                "schedule_kind": "every",
+                "schedule_expr": "1d",
+                "instructions": what or "Look around and report.",
+                "target_agent_key": me,
+            },
+        ),
+        "call": ("api_call", {"url": what or "https://example.org/", "method": "GET"}),
+        "file": ("file_write", {"path": what or "notes/demo.txt", "content": "Written by the demo.\n"}),
+    }
+    title = what[:200] if kind == "task" else f"{kind} {what}".strip()[:200]
+    task = {"title": title or "A task of the demo", "description": "", "assignee_agent_key": None}
+    action_type, params = examples.get(kind, ("create_task", task))
+    return Call(f"propose_{action_type}", params | {"why": WHY})
+
+
+def _own_key(system: str) -> str:
+    own = OWN_KEY.search(system)
+    return own[1] if own else ""
 
 
 def _text(asked: str) -> str:
@@ -105,9 +143,9 @@ def _story() -> str:
 def _hand_over(handed: re.Match[str], system: Any) -> str:
     """The only answer that mentions another agent."""
     key, what = handed["key"], handed["what"].strip()
-    own = OWN_KEY.search(system if isinstance(system, str) else str(system))
+    own = _own_key(str(system))
     if own and ENDLESS.search(what):
-        what = f"ask @{own[1]} and so on"
+        what = f"ask @{own} and so on"
     return f"@{key} {what}".strip()
 
 
@@ -120,7 +158,7 @@ def _tool_result(content: Any) -> str | None:
 def _told(result: str) -> str:
     """What a tool answered; without @, since nobody in it is meant to be called."""
     lines = (last_quote(result) or result).replace("@", "").splitlines()
-    return "This is what my tool found:\n\n" + "\n".join(_line(line) for line in lines)[:SHOWN]
+    return "This is what my tool answered:\n\n" + "\n".join(_line(line) for line in lines)[:SHOWN]
 
 
 def _line(line: str) -> str:

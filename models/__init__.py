@@ -2,6 +2,7 @@
 
 from models import authz
 from models.agent import Agent, AgentStatus
+from models.approval import Approval
 from models.audit import AuditEntry, AuditHead
 from models.authz import AuthzEpoch
 from models.base import db
@@ -10,6 +11,9 @@ from models.executor_request import ExecutorRequest
 from models.limits import IdempotencyKey, LoginAttempt
 from models.message import Draft, Message, Reaction
 from models.project import Project, ProjectSetting
+from models.proposal import Proposal
+from models.proposal_fold import ProposalFold
+from models.run import Run
 from models.session import UserSession
 from models.stream import Stream, StreamChange
 from models.thread import Thread, ThreadRead
@@ -21,6 +25,7 @@ __all__ = [
     "Agent",
     "AgentStatus",
     "ApiToken",
+    "Approval",
     "AuditEntry",
     "AuditHead",
     "AuthzEpoch",
@@ -34,7 +39,10 @@ __all__ = [
     "Message",
     "Project",
     "ProjectSetting",
+    "Proposal",
+    "ProposalFold",
     "Reaction",
+    "Run",
     "Stream",
     "StreamChange",
     "Thread",

@@ -2,7 +2,11 @@
 
 from sqlalchemy import Connection, text
 
-TABLES = ("audit_log",)
+from models.base import Model
+
+TABLES = ("audit_log", "approvals")
+ONCE = {"approvals": ("voided_at", "void_reason")}
+"""Columns of them that are empty at first, and are then written once."""
 
 
 def statements(dialect: str) -> list[str]:
@@ -26,17 +30,32 @@ def missing(connection: Connection) -> list[str]:
 
 
 def names(dialect: str) -> list[str]:
-    verbs = ("update", "delete") if dialect == "sqlite" else ("update", "delete", "truncate")
-    return [f"{table}_no_{verb}" for table in TABLES for verb in verbs]
+    return [f"{table}_no_{verb}" for table in TABLES for verb in _events(table, dialect)]
+
+
+def _events(table: str, dialect: str) -> dict[str, str]:
+    """The end of each trigger's name, and the event and condition that it refuses."""
+    events = {"update": f"UPDATE ON {table}", "delete": f"DELETE ON {table}"}
+    if table in ONCE:
+        once = ONCE[table]
+        others = [column.name for column in Model.metadata.tables[table].columns if column.name not in once]
+        written = " OR ".join(f"OLD.{name} IS NOT NULL" for name in once)
+        events["update"] = f"UPDATE OF {', '.join(others)} ON {table}"
+        events["second_update"] = f"UPDATE OF {', '.join(once)} ON {table} FOR EACH ROW WHEN ({written})"
+    if dialect != "sqlite":
+        events["truncate"] = f"TRUNCATE ON {table} FOR EACH STATEMENT"
+    return {
+        verb: event if " FOR EACH " in event else f"{event} FOR EACH ROW" for verb, event in events.items()
+    }
 
 
 def _SQLITE(table: str) -> list[str]:
     return [
         part
-        for verb in ("update", "delete")
+        for verb, event in _events(table, "sqlite").items()
         for part in (
             f"DROP TRIGGER IF EXISTS {table}_no_{verb}",
-            f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb.upper()} ON {table} "
+            f"CREATE TRIGGER {table}_no_{verb} BEFORE {event} "
             f"BEGIN SELECT RAISE(ABORT, '{table} only grows'); END",
         )
     ]
@@ -47,13 +66,11 @@ def _POSTGRESQL(table: str) -> list[str]:
         "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION '% only grows', TG_TABLE_NAME; END $$"
     )
-    each = {"update": "ROW", "delete": "ROW", "truncate": "STATEMENT"}
     return [refuse] + [
         part
-        for verb, level in each.items()
+        for verb, event in _events(table, "postgresql").items()
         for part in (
             f"DROP TRIGGER IF EXISTS {table}_no_{verb} ON {table}",
-            f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb.upper()} ON {table} "
-            f"FOR EACH {level} EXECUTE FUNCTION refuse_change()",
+            f"CREATE TRIGGER {table}_no_{verb} BEFORE {event} EXECUTE FUNCTION refuse_change()",
         )
     ]

@@ -31,6 +31,18 @@ class Conflict(DomainError):
         self.row = row
 
 
+class Decided(Conflict):
+    """A person has decided already; the message says who and when."""
+
+    code = "decided"
+
+
+class Changed(Conflict):
+    """What was looked at no longer stands; the message says why."""
+
+    code = "changed"
+
+
 class NotFound(DomainError):
     """Missing or not yours: the two must look the same."""
 
@@ -59,6 +71,12 @@ class Forbidden(DomainError):
     def __init__(self, message: str, *, project: UUID | str | None = None) -> None:
         super().__init__(message)
         self.project = project
+
+
+class ReauthenticationNeeded(Forbidden):
+    """It needs a sign-in of the last minutes: a stolen or forgotten browser must not be enough."""
+
+    code = "reauthenticate"
 
 
 class SignInNeeded(DomainError):

@@ -49,6 +49,8 @@ class Draft:
     """The agent who posts with its token; then there is no user_id."""
     deliver_to: str | None = None
     """The one agent it goes to, whatever it mentions."""
+    message_type: str = "text"
+    """A proposal is for people: it calls no agent, whatever it mentions."""
     id: UUID = field(default_factory=new_id)
     created_at: datetime = field(default_factory=utcnow)
 

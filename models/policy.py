@@ -18,6 +18,8 @@ RIGHTS: dict[str, str] = {
     "delivery.retry": "member",
     "delivery.stop": "member",
     "thread.resume": "operator",
+    "proposal.read": "viewer",
+    "proposal.decide": "operator",
     "agent.provision": "operator",
     "agent.edit": "operator",
     "member.manage": "owner",

@@ -62,6 +62,8 @@ def post_all(thread: Thread, drafts: Sequence[Draft]) -> list[Message | DomainEr
 def _address(
     thread: Thread, message: Message, draft: Draft, quoted: dict[UUID, Message], audience: Audience
 ) -> None:
+    if draft.message_type != "text":
+        return
     if draft.agent_key is not None:
         called = draft.rendered.mentions if draft.deliver_to is None else [draft.deliver_to]
         _call_others(thread, message, called, tokens=0)
@@ -176,7 +178,7 @@ def _message_of(thread: Thread, draft: Draft) -> Message:
         user_id=draft.user_id,
         content=draft.content,
         content_html=draft.rendered.html,
-        message_type="text",
+        message_type=draft.message_type,
         meta={},
         status="sent",
         client_id=draft.client_id,

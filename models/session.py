@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Select, String, and_, bindparam, select, update
+from sqlalchemy import ForeignKey, Index, Select, String, and_, bindparam, select, update
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Model, Row, changed_rows, db, utcnow
@@ -18,10 +18,14 @@ from models.user import Membership, User
 IDLE = timedelta(hours=12)
 LONGEST = timedelta(days=7)
 NOTED_EVERY = timedelta(minutes=1)
+FRESH = NOTED_EVERY * 15
+"""How old a sign-in may be for what would help a thief most: members, invites, tokens and high risks."""
 
 
 class UserSession(Row, Model):
     __tablename__ = "user_sessions"
+    # A decision names its session and its person together.
+    __table_args__ = (Index("uq_user_sessions_id_user_id", "id", "user_id", unique=True),)
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)

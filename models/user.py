@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from models.base import Model, Row, db, utcnow
 from models.errors import Conflict, Invalid, NotFound
 from models.guessable import guessable
-from models.policy import ROLES
+from models.policy import RIGHTS, ROLES
 from models.project import Project
 from models.secret import digest
 from models.text import clean, clean_name, invalid, slug
@@ -86,6 +86,9 @@ class User(Row, Model):
             membership.keep_an_owner()
         if self.deactivated_at is None:
             self.deactivated_at = utcnow()
+            db.session.flush()
+            for membership in self.memberships:
+                membership.decide_no_more(self)
 
     def reactivate(self) -> None:
         self.deactivated_at = None
@@ -158,11 +161,23 @@ class Membership(Row, Model):
         if role != "owner":
             self.keep_an_owner()
         self.role = role
+        if ROLES.index(role) < ROLES.index(RIGHTS["proposal.decide"]):
+            db.session.flush()
+            self.decide_no_more(self.user)
 
     def end(self) -> None:
         """Leave the project; what the person wrote stays."""
         self.keep_an_owner()
+        who = self.user
         db.session.delete(self)
+        db.session.flush()
+        self.decide_no_more(who)
+
+    def decide_no_more(self, who: User) -> None:
+        """What this person approved and nobody began is for others to decide."""
+        from models.proposal import Proposal
+
+        Proposal.decider_left(self.project_id, who.id, who.name)
 
     def keep_an_owner(self) -> None:
         """Invalid when the project would be left without an owner who can sign in."""

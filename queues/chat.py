@@ -235,7 +235,12 @@ class ChatWorker:
             task.uncancel()
             return Outcome("cancelled", "")
         context = ToolContext(
-            claimed.project_id, claimed.thread_id, claimed.agent_key, db=self._database.read
+            claimed.project_id,
+            claimed.thread_id,
+            claimed.agent_key,
+            db=self._database.read,
+            write=self._database.write,
+            work=claimed.id,
         )
         return await agent_loop.run(
             given.turn,

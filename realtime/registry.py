@@ -18,6 +18,7 @@ from models import (
     Agent,
     AgentStatus,
     ApiToken,
+    Approval,
     AuditEntry,
     Delivery,
     ExecutorRequest,
@@ -26,7 +27,10 @@ from models import (
     Message,
     Project,
     ProjectSetting,
+    Proposal,
+    ProposalFold,
     Reaction,
+    Run,
     Thread,
     ThreadRead,
     User,
@@ -60,9 +64,10 @@ PRIVATE = frozenset(
         "workers",
         "login_attempts",
         "idempotency_keys",
+        "approvals",
     }
 )
-"""Tables that no stream carries; health is polled."""
+"""Tables that no stream carries: health is polled, and a proposal says what was decided on it."""
 
 
 def _nothing(row: Any) -> Iterable[Any]:
@@ -176,6 +181,49 @@ def _user(row: Any) -> list[str]:
 
 def _setting(row: ProjectSetting) -> list[str]:
     return _project(row) if row.key == labs.SETTING else _admin(row)
+
+
+def _of_proposal(proposal: Proposal) -> list[str]:
+    """Where it was made; a DM's is for the whole project, too, when its owner may not decide."""
+    of_thread, of_project = _thread_stream(proposal.thread_id), f"project:{proposal.project_id}"
+    return [of_thread, of_project] if proposal.listed and of_thread != of_project else [of_thread]
+
+
+def _carried_out(run: Run) -> list[Proposal]:
+    approved = select(Proposal).join(Approval, Approval.subject_id == Proposal.id)
+    return list(db.session.scalars(approved.where(Approval.id == run.approval_id)))
+
+
+def _of_run(run: Run) -> list[str]:
+    return [name for proposal in _carried_out(run) for name in _of_proposal(proposal)]
+
+
+def _proposed(proposal: Proposal) -> dict[str, Any]:
+    action = proposal.action
+    return {
+        "headline": action.headline,
+        "effect": action.effect,
+        "object_name": action.object_name,
+        "params": action.as_json(),
+        "execution": proposal.execution,
+        "decisions": [
+            {
+                name: plain(getattr(approval, name))
+                for name in (
+                    "id",
+                    "digest",
+                    "attempt",
+                    "decision",
+                    "reason",
+                    "user_id",
+                    "decided_at",
+                    "voided_at",
+                    "void_reason",
+                )
+            }
+            for approval in proposal.approvals
+        ],
+    }
 
 
 def _memberships(user: User) -> list[Membership]:
@@ -352,6 +400,57 @@ _ALL = (
             "picked_up_at",
             "completed_at",
         ),
+    ),
+    Published(
+        model=Proposal,
+        streams=_of_proposal,
+        says=(
+            "project_id",
+            "thread_id",
+            "message_id",
+            "listed",
+            "action_type",
+            "digest",
+            "version",
+            "risk_level",
+            "rules_shown",
+            "status",
+            "proposed_by",
+            "proposed_at",
+            "edited_by",
+            "edited_at",
+            "approval_id",
+            "approved_by",
+            "approved_at",
+            "executed_at",
+            "execution_result",
+            "created_at",
+        ),
+        more=_proposed,
+        query=Proposal.for_display,
+    ),
+    Published(
+        model=Run,
+        streams=_of_run,
+        says=(
+            "project_id",
+            "kind",
+            "status",
+            "approval_id",
+            "attempt",
+            "desired_status",
+            "started_at",
+            "finished_at",
+            "report",
+            "error",
+            "created_at",
+        ),
+        also=_carried_out,
+    ),
+    Published(
+        model=ProposalFold,
+        streams=_user,
+        says=("project_id", "proposal_id", "user_id", "created_at"),
     ),
     Published(
         model=Invite,

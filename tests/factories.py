@@ -13,6 +13,7 @@ from models.labs import FLAGS
 from models.labs import write as write_labs
 from models.policy import TOKEN_RIGHTS
 from models.project import Project
+from models.proposal import Proposal, Wish
 from models.session import UserSession
 from models.thread import Thread
 from models.token import ApiToken
@@ -61,6 +62,13 @@ def member(of: Project, role: str = "member", name: str = "") -> User:
 def agent(of: Project, key: str = "", name: str = "", **fields: Any) -> Agent:
     key = key or f"agent{next(_numbers)}"
     return Agent.provision(of.id, key, name or key.capitalize(), **fields)
+
+
+def proposal(where: Thread, by: Agent, action_type: str = "create_task", **params: Any) -> Proposal:
+    """A proposal of the agent in a thread, to create a task unless told otherwise."""
+    task = {"title": "Look at the disk", "description": "", "assignee_agent_key": None}
+    wish = Wish.of(by.key, action_type, params or task, "because it is full", f"wish-{next(_numbers)}")
+    return Proposal.make(where, wish)
 
 
 def room(of: Project) -> Thread:

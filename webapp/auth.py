@@ -11,11 +11,11 @@ from sqlalchemy import bindparam, select
 
 from models import refusal
 from models.base import begin_reading, db, reading, utcnow
-from models.errors import Busy, Forbidden, NotYours, SignInNeeded
+from models.errors import Busy, Forbidden, NotYours, ReauthenticationNeeded, SignInNeeded
 from models.policy import NOBODY, OPEN, RIGHTS, SIGNED_IN, Kind, Principal, known
 from models.project import Project
 from models.secret import digest
-from models.session import LONGEST, NOTED_EVERY, UserSession
+from models.session import FRESH, LONGEST, NOTED_EVERY, UserSession
 from models.token import ApiToken
 from models.user import Membership, User
 from webapp import idempotency
@@ -25,15 +25,8 @@ from webapp.limits import READS
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-FRESH = NOTED_EVERY * 15
-"""How old a sign-in may be for what would help a thief most: members, invites and tokens."""
-
 SEEN = 1000
 """How many sessions a process knows without asking."""
-
-
-class ReauthenticationNeeded(Forbidden):
-    code = "reauthenticate"
 
 
 # --- who ---

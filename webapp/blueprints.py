@@ -10,7 +10,7 @@ from webapp.schemas import Error
 PAGES = ("probes", "setup", "sessions", "invites", "settings", "rooms", "agents")
 API = (
     "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work",
-    "threads", "messages", "reactions", "deliveries", "streams", "sockets", "health", "chat",
+    "threads", "messages", "reactions", "deliveries", "proposals", "streams", "sockets", "health", "chat",
 )  # fmt: skip
 
 

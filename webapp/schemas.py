@@ -5,8 +5,10 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import ValidationError, fields, validate
 
+from models.actions import ACTIONS, LEVELS
 from models.delivery import LONGEST_REPORTED
 from models.message import LONGEST
+from models.proposal import LONGEST_REASON, STATUSES
 
 LAST_SEQ = 2**31 - 1
 MOST = 100
@@ -83,6 +85,95 @@ class Deliver(ma.Schema):
 class Delivered(ma.Schema):
     mode = fields.String(validate=validate.OneOf(("direct", "backup")))
     delivery_id = fields.UUID()
+
+
+class ProposalWindow(ma.Schema):
+    """Which proposals: the newest, or those before one."""
+
+    project_id = fields.UUID(metadata={"description": "Without it: the project you used last"})
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    before = fields.UUID(metadata={"description": "The id of the last proposal of the page before"})
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, MOST))
+
+
+class Shown(ma.Schema):
+    digest = fields.String(
+        required=True,
+        validate=validate.Length(equal=64),
+        metadata={"description": "Of what you were shown; another content is refused with 409"},
+    )
+
+
+class Approve(Shown):
+    name = fields.String(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "A high risk needs its object_name, typed by the person"},
+    )
+
+
+class Reject(Shown):
+    reason = fields.String(load_default="", metadata={"maxLength": LONGEST_REASON})
+
+
+class ProposalEdit(Shown):
+    params = fields.Raw(required=True, metadata={"description": "All parameters of the action"})
+    risk_level = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(LEVELS))
+
+
+class Rule(ma.Schema):
+    level = fields.String(validate=validate.OneOf(LEVELS))
+    rule = fields.String()
+    by = fields.String(allow_none=True)
+
+
+class Decision(ma.Schema):
+    id = fields.UUID()
+    digest = fields.String()
+    attempt = fields.Integer()
+    decision = fields.String(validate=validate.OneOf(("approved", "rejected")))
+    reason = fields.String()
+    user_id = fields.UUID()
+    decided_at = fields.DateTime()
+    voided_at = fields.DateTime(allow_none=True)
+    void_reason = fields.String(allow_none=True)
+
+
+class ProposalRow(ma.Schema):
+    """A proposal as the API and its stream say it."""
+
+    id = fields.UUID()
+    project_id = fields.UUID()
+    thread_id = fields.UUID()
+    message_id = fields.UUID()
+    listed = fields.Boolean()
+    action_type = fields.String(validate=validate.OneOf(ACTIONS))
+    params = fields.Dict()
+    headline = fields.String()
+    effect = fields.String()
+    object_name = fields.String()
+    digest = fields.String()
+    version = fields.Integer()
+    risk_level = fields.String(validate=validate.OneOf(LEVELS))
+    rules_shown = fields.List(fields.Nested(Rule))
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    proposed_by = fields.String()
+    proposed_at = fields.DateTime()
+    edited_by = fields.UUID(allow_none=True)
+    edited_at = fields.DateTime(allow_none=True)
+    approval_id = fields.UUID(allow_none=True)
+    approved_by = fields.UUID(allow_none=True)
+    approved_at = fields.DateTime(allow_none=True)
+    execution = fields.String(allow_none=True)
+    executed_at = fields.DateTime(allow_none=True)
+    execution_result = fields.String(allow_none=True)
+    decisions = fields.List(fields.Nested(Decision))
+    created_at = fields.DateTime()
+
+
+class ProposalPage(ma.Schema):
+    proposals = fields.List(fields.Nested(ProposalRow))
+    before = fields.UUID(allow_none=True, metadata={"description": "Ask with it for the next page"})
 
 
 class StreamPosition(ma.Schema):

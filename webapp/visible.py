@@ -13,6 +13,7 @@ from models.errors import NotFound, NotYours
 from models.message import Message
 from models.policy import Principal
 from models.project import Project
+from models.proposal import Proposal
 from models.thread import Thread
 from models.user import Membership
 from webapp.auth import principal, projects, require
@@ -78,6 +79,23 @@ def delivery_of_answer(reply_id: UUID) -> Delivery:
         raise NotFound
     thread(found.thread_id)
     return found
+
+
+def proposal(proposal_id: UUID) -> Proposal:
+    """One that is listed for the project, or was made in the caller's own thread, while its flag is on."""
+    found = db.session.get(Proposal, proposal_id)
+    if found is None:
+        raise NotFound
+    require("proposal.read", found.project_id)
+    flags, where = labs.read(found.project_id), found.thread
+    if not (is_open_to(principal(), where, flags) or (found.listed and where.kind in thread_kinds(flags))):
+        raise closed(where, flags)
+    return found
+
+
+def thread_kinds(flags: dict[str, bool]) -> list[str]:
+    """The kinds of threads that are switched on."""
+    return [kind for kind, flag in (("room", "team_room"), ("dm", "dms")) if flags[flag]]
 
 
 def agent(agent_id: UUID) -> Agent:

@@ -28,13 +28,16 @@ EFFECTS: dict[Job, frozenset[Effect]] = {
 class ToolContext:
     """Whose turn it is and what it may read.
 
-    `db(fn, *args)` runs fn in the database thread, in an app context and a read transaction.
+    `db(fn, *args)` runs fn in the database thread, in an app context and a read transaction;
+    `write(fn, *args)` in one that is committed. `work` is the same when a lost turn begins anew.
     """
 
     project_id: UUID
     thread_id: UUID
     agent_key: str
     db: Callable[..., Awaitable[Any]]
+    write: Callable[..., Awaitable[Any]] | None = None
+    work: UUID | None = None
 
 
 class Arguments(BaseModel):

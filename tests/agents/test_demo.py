@@ -8,9 +8,10 @@ from agents.demo import LABEL, answer
 from agents.loop import Turn, run
 from agents.provider import ProviderSettings, provider_from
 from agents.quoting import quote
+from agents.tools import registry
 from agents.usage import Budget
 
-TOOLS = [{"name": name} for name in ("agents_status", "read_thread", "search_messages")]
+TOOLS = [{"name": name} for name in registry.for_job("chat").names()]
 
 
 def asked(text, tools=TOOLS, before=""):
@@ -45,6 +46,21 @@ def test_a_rule_calls_its_tool(text, name, arguments):
     (call,) = asked(text).calls
 
     assert (call.name, call.arguments) == (name, arguments)
+
+
+@pytest.mark.parametrize("kind", ["task", "message", "doc", "job", "call", "file", "something"])
+def test_a_proposal_that_was_asked_for_is_one_that_its_tool_takes(kind):
+    (call,) = asked(f"@ops please propose a {kind}").calls
+
+    arguments = registry.for_job("chat").tools[call.name].arguments.model_validate(call.arguments)
+    assert LABEL in arguments.why
+
+
+def test_a_proposal_says_what_was_asked():
+    (call,) = asked("propose task Empty  the bin").calls
+
+    assert call.name == "propose_create_task"
+    assert call.arguments["title"] == "Empty the bin"
 
 
 def test_a_tool_that_the_turn_lacks_is_not_called():

@@ -12,6 +12,15 @@ from agents.tools.registry import Registry, Toolset
 from agents.tools.tool import EFFECTS, Arguments, Tool, ToolContext
 
 READING = ["agents_status", "read_thread", "search_messages"]
+PROPOSING = [
+    "propose_api_call",
+    "propose_create_task",
+    "propose_edit_doc",
+    "propose_file_write",
+    "propose_schedule_job",
+    "propose_send_message",
+]
+CHAT = sorted([*READING, *PROPOSING])
 
 
 async def no_database(fn, *args):
@@ -37,7 +46,14 @@ async def fine(context, arguments):
 
 @pytest.mark.parametrize("job", EFFECTS)
 def test_every_job_may_read(job):
-    assert registry.for_job(job).names() == READING
+    assert set(READING) <= set(registry.for_job(job).names())
+
+
+@pytest.mark.parametrize("job", EFFECTS)
+def test_who_talks_may_propose_and_nobody_has_anything_else(job):
+    proposing = PROPOSING if job in ("chat", "heartbeat", "scheduled") else []
+
+    assert registry.for_job(job).names() == sorted([*READING, *proposing])
 
 
 @pytest.mark.parametrize("job", ["chat", "heartbeat", "scheduled", "planning", "audit"])
@@ -115,7 +131,7 @@ def test_two_tools_cannot_have_one_name():
 def test_definitions_are_what_the_api_takes_and_in_a_stable_order():
     definitions = registry.for_job("chat").bind(CONTEXT).definitions()
 
-    assert [definition["name"] for definition in definitions] == READING
+    assert [definition["name"] for definition in definitions] == CHAT
     for definition in definitions:
         assert set(definition) == {"name", "description", "input_schema"}
         assert definition["input_schema"]["type"] == "object"

@@ -18,6 +18,9 @@ from models import (
     Message,
     Project,
     ProjectSetting,
+    Proposal,
+    ProposalFold,
+    Run,
     User,
     UserSession,
     audit,
@@ -365,6 +368,78 @@ def a_session_ends(world: World) -> None:
     assert UserSession.revoke_all(world.mara) == 1
 
 
+def proposal(status: str) -> Proposal:
+    """The newest in this state."""
+    newest = select(Proposal).where(Proposal.status == status).order_by(Proposal.created_at.desc())
+    return db.session.scalars(newest.limit(1)).one()
+
+
+@mutation
+def agents_propose(world: World) -> None:
+    world.propose()
+    world.propose(action_type="file_write", path="notes/a.txt", content="one")
+    world.propose()
+
+
+@mutation
+def a_person_puts_a_proposal_aside(world: World) -> None:
+    ProposalFold.fold(proposal("proposed"), world.mara.id)
+
+
+@mutation
+def a_person_takes_it_up_again(world: World) -> None:
+    ProposalFold.unfold(proposal("proposed"), world.mara.id)
+
+
+@mutation
+def a_person_rejects(world: World) -> None:
+    one = proposal("proposed")
+    one.reject(world.session(), one.digest, "not today")
+
+
+@mutation
+def a_person_edits_a_proposal(world: World) -> None:
+    one = proposal("proposed")
+    one.edit(world.session(), one.digest, {"path": "notes/a.txt", "content": "two"})
+
+
+@mutation
+def a_person_approves(world: World) -> None:
+    one = proposal("proposed")
+    one.approve(world.session(), one.digest)
+
+
+@mutation
+def the_run_of_an_approval_moves(world: World) -> None:
+    assert db.session.scalars(select(Run)).one().try_advance("status", "queued", "running")
+
+
+@mutation
+def the_run_is_given_back(world: World) -> None:
+    assert db.session.scalars(select(Run)).one().try_advance("status", "running", "queued")
+
+
+@mutation
+def a_person_edits_what_was_approved(world: World) -> None:
+    one = proposal("approved")
+    one.edit(world.session(), one.digest, {"path": "notes/a.txt", "content": "three"})
+
+
+@mutation
+def an_agent_proposes_in_private(world: World) -> None:
+    assert not world.propose(world.dm).listed
+
+
+@mutation
+def the_owner_of_the_conversation_decides_no_more(world: World) -> None:
+    User.create("leader@example.org", "Leader", None).join(world.project, "owner")
+    db.session.flush()
+    [mine] = [one for one in world.mara.memberships if one.project_id == world.project.id]
+    mine.change_role("member")
+    assert proposal("proposed").listed
+    mine.change_role("owner")
+
+
 @mutation
 def something_is_audited(world: World) -> None:
     audit.record(f"person:{world.mara.id}", "labs.manage", "team_room", project_id=world.project.id)
@@ -440,6 +515,10 @@ def forget_bulk_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.base.touch", lambda row, op="update": None)
 
 
+def forget_the_proposal_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(publication._published_as, Run, replace(PUBLISHED["runs"], also=lambda run: []))
+
+
 @pytest.mark.parametrize(
     ("broken", "caught_by"),
     [
@@ -449,6 +528,7 @@ def forget_bulk_changes(monkeypatch: pytest.MonkeyPatch) -> None:
         (forget_a_column, "a_role_changes"),
         (forget_the_card_of_a_status, "an_agent_does_something"),
         (forget_bulk_changes, "a_request_is_taken"),
+        (forget_the_proposal_of_a_run, "the_run_of_an_approval_moves"),
     ],
 )
 @pytest.mark.databases("sqlite")

@@ -20,6 +20,7 @@ from models import (
     Message,
     Project,
     ProjectSetting,
+    ProposalFold,
     Reaction,
     Thread,
     ThreadRead,
@@ -61,6 +62,8 @@ def test_every_column_is_said_or_held_back_on_purpose() -> None:
         "thread_reads": {"created_at"},
         "users": {"deactivated_at"},
         "executor_requests": set(),
+        "proposals": {"canonical"},
+        "runs": {"worker"},
     }
     for table, published in PUBLISHED.items():
         columns = {attribute.key for attribute in published.model.__mapper__.column_attrs}
@@ -118,6 +121,11 @@ ROWS: dict[str, Callable[[World, Message], Any]] = {
     "users": lambda world, said: User(email="u@x.y", handle="u", name="U", password_hash="a secret hash"),
     "project_settings": lambda world, said: ProjectSetting(
         project_id=world.project.id, key="mission", value={}
+    ),
+    "proposals": lambda world, said: world.propose(),
+    "runs": lambda world, said: world.approved().run,
+    "proposal_folds": lambda world, said: ProposalFold(
+        project_id=world.project.id, proposal_id=world.propose().id, user_id=world.mara.id
     ),
     "executor_requests": lambda world, said: ExecutorRequest.ask(
         world.project.id, "agent_provision", {"key": "x"}, None

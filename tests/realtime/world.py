@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 from flask import Flask
 from sqlalchemy import event
 
-from models import Agent, Draft, Message, Project, Thread, User, db, labs
+from models import Agent, Draft, Message, Project, Proposal, Thread, User, UserSession, db, labs
 from models.posting import post
+from models.proposal import Wish
 from realtime import streams
 from realtime.pump import Pump
 from realtime.registry import PUBLISHED
@@ -145,6 +147,24 @@ class World:
         """Post as a person would, each time with an id of its own."""
         draft = Draft.of((by or self.mara).id, text, f"said-{next(self.ids)}", **more)
         return post(thread or self.room, draft)
+
+    def propose(self, thread: Thread | None = None, **params: Any) -> Proposal:
+        """A proposal of Trunks, to create a task unless told otherwise."""
+        task = {"title": "Look at the disk", "description": "", "assignee_agent_key": None}
+        action_type = params.pop("action_type", "create_task")
+        wish = Wish.of("trunks", action_type, params or task, "because", f"wish-{next(self.ids)}")
+        return Proposal.make(thread or self.room, wish)
+
+    def session(self, who: User | None = None) -> UUID:
+        """A session of this person, who signed in just now."""
+        session, _ = UserSession.start(who or self.mara, "127.0.0.1", "pytest")
+        db.session.flush()
+        return session.id
+
+    def approved(self) -> Proposal:
+        proposal = self.propose()
+        proposal.approve(self.session(), proposal.digest)
+        return proposal
 
     def pump(self, joined: Callable[[], Iterable[str]] | None = None) -> Pump:
         """A pump whose packets reach every screen; its thread is not started."""

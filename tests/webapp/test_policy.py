@@ -30,9 +30,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "agent_work.progress": {"attempt": 1},
     "agent_work.finish": {"attempt": 1},
     "agent_work.fail": {"attempt": 1, "reason": "none"},
+    "proposals.approve": {"digest": "0" * 64},
+    "proposals.reject": {"digest": "0" * 64},
+    "proposals.edit": {"digest": "0" * 64, "params": {}},
 }
 # These load what they need by something else than the address, such as a token, and have tests of their own.
-BY_BODY = {"chat.deliver", "streams.read", "agent_work.claim"}
+BY_BODY = {"chat.deliver", "streams.read", "agent_work.claim", "proposals.index"}
 
 
 def routes(app: Flask) -> Iterator[tuple[Rule, str, str]]:
@@ -141,6 +144,7 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
         "message_id": message.id,
         "delivery_id": delivery.id,
         "agent_id": agent.id,
+        "proposal_id": factories.proposal(site.project.room, agent).id,
         "emoji": "👍",
     }
     matrix = []

@@ -1,0 +1,71 @@
+"""An agent asks to write a file of the project's workspace."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from models.actions.action import Params, Rule
+from models.actions.fields import Body, Digest, Line, beginning, whole_of
+
+_BY_THEMSELVES = frozenset(
+    ("makefile", "procfile", "dockerfile", "package.json", "pyproject.toml", "setup.py", "conftest.py")
+)
+
+
+def _path(text: str) -> str:
+    if "\\" in text or ":" in text:
+        raise ValueError("must be written with /, without \\ and :")
+    for part in text.split("/"):
+        if part in ("", ".", ".."):
+            raise ValueError("must be a path inside the workspace, without empty parts, . and ..")
+        if len(part.encode()) > 255 or part[-1] in ". ":
+            raise ValueError("has a part that not every system can have")
+    return text
+
+
+def runs_by_itself(path: str) -> bool:
+    """Whether tools take the file as orders: hidden ones, hooks, and files that build or start things."""
+    *folders, name = path.lower().split("/")
+    return any(part.startswith(".") or part == "hooks" for part in (*folders, name)) or name in _BY_THEMSELVES
+
+
+class FileWrite(Params):
+    action_type = "file_write"
+    seed: ClassVar = ("path", "content_preview")
+    rules: ClassVar = (
+        Rule("med", "Changes a file of the workspace."),
+        Rule("high", "Tools may run what this file says.", lambda params: runs_by_itself(params.path)),
+    )
+
+    path: Annotated[Line, Field(max_length=1000), AfterValidator(_path)]
+    content: Annotated[Body, Field(description="The whole file as it shall be")]
+    content_preview: Annotated[Body, Field(description="Leave it out: it is the beginning of content")] = ""
+    base_digest: Annotated[
+        Digest | None,
+        Field(description="SHA-256 of the file that was changed; null when there is no such file yet"),
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, given: Any) -> Any:
+        return whole_of(given, "content", "content_preview")
+
+    @field_validator("content_preview")
+    @classmethod
+    def _beginning(cls, preview: str, info: ValidationInfo) -> str:
+        return beginning(preview, info, "content")
+
+    @property
+    def headline(self) -> str:
+        return f"{'Change' if self.base_digest else 'Create'} the file {self.path}"
+
+    @property
+    def effect(self) -> str:
+        size = len(self.content.encode())
+        if self.base_digest:
+            return f"{self.path} becomes {size:,} bytes, if it is still the file that was changed."
+        return f"{self.path} is made with {size:,} bytes, if there is no such file."
+
+    @property
+    def object_name(self) -> str:
+        return self.path

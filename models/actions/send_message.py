@@ -1,0 +1,85 @@
+"""An agent asks to say something where it could not say it by itself."""
+
+from typing import Annotated, ClassVar, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, ValidationInfo, field_validator
+from sqlalchemy import select
+
+from models.actions.action import Params, Rule
+from models.actions.fields import Line, Said
+from models.actions.url import clean_url, host_of
+from models.base import db
+from models.message import LONGEST
+from models.text import invalid
+from models.thread import Thread
+from models.user import Membership, User
+
+
+class SendMessage(Params):
+    action_type = "send_message"
+    seed: ClassVar = ("channel", "recipient", "content")
+    rules: ClassVar = (
+        Rule("low", "Everybody of the project reads it.", lambda params: params.channel == "room"),
+        Rule("low", "One person of the project reads it.", lambda params: params.channel == "dm"),
+        Rule("high", "Leaves Team Room for another server.", lambda params: params.channel == "webhook"),
+        Rule(
+            "high",
+            "The address is not encrypted.",
+            lambda params: params.channel == "webhook" and params.recipient.startswith("http:"),
+        ),
+    )
+
+    channel: Literal["room", "dm", "webhook"]
+    recipient: Annotated[
+        Line,
+        Field(max_length=2000, description="The room's title, a person's handle, or the webhook's address"),
+    ]
+    recipient_id: Annotated[str | None, Field(description="Leave it out: the server looks it up")] = None
+    content: Annotated[Said, Field(max_length=LONGEST)]
+
+    @field_validator("recipient")
+    @classmethod
+    def _of_its_channel(cls, text: str, info: ValidationInfo) -> str:
+        return clean_url(text) if info.data.get("channel") == "webhook" else text.removeprefix("@")
+
+    @property
+    def headline(self) -> str:
+        where = {
+            "room": f"in the room “{self.recipient}”",
+            "dm": f"to @{self.recipient} alone",
+            "webhook": f"to {host_of(self.recipient)}" if self.channel == "webhook" else "",
+        }
+        return f"Send a message {where[self.channel]}"
+
+    @property
+    def effect(self) -> str:
+        if self.channel == "webhook":
+            return f"The text is sent once to {self.recipient}, and cannot be taken back."
+        return "The text appears there as a message of the agent."
+
+    @property
+    def object_name(self) -> str:
+        return host_of(self.recipient) if self.channel == "webhook" else self.recipient
+
+    def resolve(self, project_id: UUID) -> Self:
+        """By id, so that a name that another room or person takes later changes nothing."""
+        found = None
+        if self.channel == "room":
+            found = db.session.scalar(
+                _ROOM.where(Thread.project_id == project_id, Thread.title == self.recipient)
+            )
+        elif self.channel == "dm":
+            here = _PERSON.where(Membership.project_id == project_id, User.handle == self.recipient)
+            found = db.session.scalar(here)
+        if found is None and self.channel != "webhook":
+            what = "room" if self.channel == "room" else "person"
+            raise invalid("params.recipient", f"is no {what} of this project")
+        bound = str(found) if found else None
+        if self.recipient_id not in (None, bound):
+            raise invalid("params.recipient_id", "is not the recipient's")
+        return self.model_copy(update={"recipient_id": bound})
+
+
+_ROOM = select(Thread.id).where(Thread.kind == "room")
+_PERSON = select(User.id).join(Membership, Membership.user_id == User.id).where(User.deactivated_at.is_(None))

@@ -1,0 +1,448 @@
+"""A proposal: what an agent wants done, in the bytes that a person decides on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, selectinload
+
+from models import audit
+from models.actions import Params, assess, params_of
+from models.approval import Approval
+from models.base import Model, Row, Stateful, db, new_id, touch, utcnow
+from models.canonical import canonical, digest_of, parse
+from models.decider import RIGHT, Decider
+from models.errors import Changed, Conflict, Decided, NotFound, NotYours, TooMany
+from models.message import Draft, Message
+from models.policy import RIGHTS, ROLES
+from models.posting import post
+from models.run import Run
+from models.text import clean, invalid
+from models.thread import Thread
+from models.user import Membership, User
+
+KIND = "proposal"
+STATUSES = ("proposed", "approved", "rejected", "executed", "failed")
+LONGEST_WHY = 4000
+LONGEST_REASON = 2000
+OPEN_PER_AGENT = 100
+"""How many of an agent's proposals may wait at once: who is asked too often stops reading."""
+DECIDED_ONCE = "(status in ('approved', 'executed', 'failed')) = (approval_id is not null)"
+BY_SOMEBODY = (
+    "(approval_id is null) = (approved_by is null) and (approval_id is null) = (approved_at is null)"
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an agent asks for, already checked and rendered, so that the transaction is short."""
+
+    params: Params
+    draft: Draft
+    raised: dict[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        agent_key: str,
+        action_type: object,
+        params: object,
+        why: object,
+        client_id: str,
+        risk_level: str | None = None,
+    ) -> Wish:
+        """Invalid names the field. A `client_id` is used once, so that asking twice asks once."""
+        checked = params_of(action_type, params)
+        raised = {agent_key: risk_level} if risk_level is not None else {}
+        assess(checked, raised)
+        reason = clean(why, "why", longest=LONGEST_WHY)
+        kind = "task_proposal" if action_type == "create_task" else "action_proposal"
+        draft = Draft.of(None, reason, client_id, agent_key=agent_key)
+        return cls(checked, replace(draft, message_type=kind), raised)
+
+
+class Proposal(Row, Stateful, Model):
+    """`canonical` is the one truth; a message shows it, in the metadata that the seed document names."""
+
+    __tablename__ = "proposals"
+    __table_args__ = (
+        UniqueConstraint("message_id"),
+        # Approved is only what an approval of this very digest says.
+        ForeignKeyConstraint(
+            ["approval_id", "id", "digest"], ["approvals.id", "approvals.subject_id", "approvals.digest"]
+        ),
+        CheckConstraint(
+            "action_type in ('create_task', 'schedule_job', 'edit_doc', 'send_message', 'api_call',"
+            " 'file_write')",
+            name="action_type",
+        ),
+        CheckConstraint("risk_level in ('low', 'med', 'high')", name="risk_level"),
+        CheckConstraint(
+            "status in ('proposed', 'approved', 'rejected', 'executed', 'failed')", name="status"
+        ),
+        CheckConstraint(DECIDED_ONCE, name="decided"),
+        CheckConstraint(BY_SOMEBODY, name="by_somebody"),
+        CheckConstraint("executed_at is null or status in ('executed', 'failed')", name="executed"),
+        Index("ix_proposals_project_id", "project_id", "created_at", "id"),
+        Index("ix_proposals_status", "project_id", "status", "created_at", "id"),
+    )
+
+    project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
+    thread_id: Mapped[UUID] = mapped_column(ForeignKey("project_chat_threads.id"))
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("project_chat_messages.id"))
+    listed: Mapped[bool]
+    """Whether the whole project may see it; a DM's only when its owner may not decide. Never taken back."""
+    action_type: Mapped[str] = mapped_column(String(16))
+    canonical: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int] = mapped_column(default=1)
+    risk_level: Mapped[str] = mapped_column(String(4))
+    rules_shown: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(8), default="proposed")
+    proposed_by: Mapped[str] = mapped_column(String(32))
+    proposed_at: Mapped[datetime] = mapped_column(default=utcnow)
+    edited_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    edited_at: Mapped[datetime | None]
+    approval_id: Mapped[UUID | None]
+    approved_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    approved_at: Mapped[datetime | None]
+    executed_at: Mapped[datetime | None]
+    execution_result: Mapped[str | None] = mapped_column(Text)
+
+    message: Mapped[Message] = relationship()
+    thread: Mapped[Thread] = relationship()
+    approver: Mapped[User | None] = relationship(foreign_keys=lambda: Proposal.approved_by)
+    editor: Mapped[User | None] = relationship(foreign_keys=lambda: Proposal.edited_by)
+    approvals: Mapped[list[Approval]] = relationship(
+        primaryjoin=lambda: foreign(Approval.subject_id) == Proposal.id,
+        order_by=lambda: (Approval.decided_at, Approval.attempt),
+        viewonly=True,
+    )
+    run: Mapped[Run | None] = relationship(
+        primaryjoin=lambda: foreign(Run.approval_id) == Proposal.approval_id, uselist=False, viewonly=True
+    )
+
+    @classmethod
+    def for_display(cls) -> Any:
+        """The query of proposals with all that is said of them, in a fixed number of statements."""
+        return select(cls).options(selectinload(cls.approvals), selectinload(cls.run))
+
+    @classmethod
+    def make(cls, thread: Thread, wish: Wish) -> Proposal:
+        """A message of the agent that shows the proposal; the same wish again gives the first one."""
+        agent_key = wish.draft.agent_key or ""
+        if (before := cls._made_before(thread, wish.draft)) is not None:
+            return before
+        cls._refuse_too_many(thread, agent_key)
+        params = wish.params.resolve(thread.project_id)
+        level, rules = assess(params, wish.raised)
+        proposal = cls(
+            id=new_id(),
+            project_id=thread.project_id,
+            thread_id=thread.id,
+            listed=thread.owner_user_id is None or not _decides(thread.project_id, thread.owner_user_id),
+            action_type=params.action_type,
+            version=1,
+            risk_level=level,
+            rules_shown=rules,
+            status="proposed",
+            proposed_by=agent_key,
+            proposed_at=utcnow(),
+        )
+        proposal.canonical, proposal.digest = proposal._said(params, level)
+        proposal.message = post(thread, wish.draft)
+        db.session.add(proposal)
+        db.session.flush()
+        proposal._show()
+        return proposal
+
+    @classmethod
+    def _made_before(cls, thread: Thread, draft: Draft) -> Proposal | None:
+        return db.session.scalar(
+            select(cls)
+            .join(Message, Message.id == cls.message_id)
+            .where(
+                Message.project_id == thread.project_id,
+                Message.author_key == draft.agent_key,
+                Message.client_id == draft.client_id,
+            )
+        )
+
+    @classmethod
+    def _refuse_too_many(cls, thread: Thread, agent_key: str) -> None:
+        waiting = select(func.count()).where(
+            cls.project_id == thread.project_id, cls.status == "proposed", cls.proposed_by == agent_key
+        )
+        if (db.session.scalar(waiting) or 0) >= OPEN_PER_AGENT:
+            raise TooMany(f"{OPEN_PER_AGENT} proposals of @{agent_key} wait for a person", retry_after=3600)
+
+    def _said(self, params: Params, level: str) -> tuple[bytes, str]:
+        """The bytes that are shown, hashed and carried out, and their digest."""
+        said = {
+            "v": 1,
+            "project_id": str(self.project_id),
+            "proposal_id": str(self.id),
+            "proposed_by": self.proposed_by,
+            "action_type": params.action_type,
+            "params": params.as_json(),
+            "risk_level": level,
+        }
+        data = canonical(said)
+        return data, digest_of(KIND, data)
+
+    # What it says.
+
+    @property
+    def action(self) -> Params:
+        """The parameters, read from the canonical bytes alone."""
+        said = parse(self.canonical)
+        return params_of(said["action_type"], said["params"])
+
+    @classmethod
+    def page(
+        cls,
+        project_id: UUID,
+        reader: UUID,
+        kinds: Collection[str],
+        *,
+        status: str | None = None,
+        before: UUID | None = None,
+        limit: int = 50,
+    ) -> list[Proposal]:
+        """The newest that this person may see in threads of these kinds, or those before one."""
+        query = cls.for_display().join(Thread, Thread.id == cls.thread_id).where(
+            cls.project_id == project_id,
+            Thread.kind.in_(kinds),
+            cls.listed | (Thread.owner_user_id == reader),
+        )  # fmt: skip
+        if status is not None:
+            query = query.where(cls.status == status)
+        if before is not None:
+            anchor = db.session.get(cls, before)
+            if anchor is None or anchor.project_id != project_id:
+                raise NotFound
+            query = query.where(tuple_(cls.created_at, cls.id) < (anchor.created_at, anchor.id))
+        return list(db.session.scalars(query.order_by(cls.created_at.desc(), cls.id.desc()).limit(limit)))
+
+    @property
+    def decision(self) -> Approval | None:
+        """The decision in force, if there is one."""
+        return next((each for each in reversed(self.approvals) if each.voided_at is None), None)
+
+    @property
+    def execution(self) -> str | None:
+        """What became of carrying it out; None while nobody approved it."""
+        return self.run.state if self.run is not None else None
+
+    def as_metadata(self) -> dict[str, Any]:
+        """This row in the schema of the seed document, to the letter."""
+        return {
+            "action_type": self.action_type,
+            "params": self.action.as_seed(),
+            "risk_level": self.risk_level,
+            "requires_approval": True,
+            "status": self.status,
+            "proposed_by": self.proposed_by,
+            "proposed_at": _time(self.proposed_at),
+            "approved_by": self.approver.handle if self.approver else None,
+            "approved_at": _time(self.approved_at),
+            "executed_at": _time(self.executed_at),
+            "execution_result": self.execution_result,
+        }
+
+    def _show(self) -> None:
+        """Let the message say what this row says now."""
+        db.session.expire(self, ["approvals", "run", "approver", "editor"])
+        self.message.meta = self.as_metadata()
+        touch(self.message)
+
+    # Deciding.
+
+    def approve(self, session_id: UUID | None, digest: str, name: str | None = None) -> Approval:
+        """Let it be carried out. A high risk needs a fresh sign-in and the name of its object.
+
+        Raises Decided (who, when), Changed (why), Forbidden, ReauthenticationNeeded or Invalid.
+        """
+        by = self._hold(session_id)
+        self._must_be_open()
+        self._must_be(digest)
+        if self.risk_level == "high":
+            by.must_be_fresh()
+            if name != (wanted := self.action.object_name):
+                raise invalid("name", f"must be typed as it is written here: {wanted}")
+        approval = self._add("approved", by)
+        self.advance(
+            "status",
+            "proposed",
+            "approved",
+            approval_id=approval.id,
+            approved_by=by.user.id,
+            approved_at=approval.decided_at,
+        )
+        Run.of_action(approval)
+        self._show()
+        return approval
+
+    def reject(self, session_id: UUID | None, digest: str, reason: str = "") -> Approval:
+        """It will not be done. Raises as approve does."""
+        why = clean(reason, "reason", longest=LONGEST_REASON, shortest=0).strip()
+        by = self._hold(session_id)
+        self._must_be_open()
+        self._must_be(digest)
+        rejection = self._add("rejected", by, why)
+        self.advance("status", "proposed", "rejected")
+        self._show()
+        return rejection
+
+    def edit(
+        self, session_id: UUID | None, digest: str, params: object, risk_level: str | None = None
+    ) -> None:
+        """Another content under another digest, to be approved anew; what was approved is void.
+
+        The same content changes nothing. A risk that was raised stays raised. Raises as approve does.
+        """
+        by = self._hold(session_id)
+        if self.status not in ("proposed", "approved"):
+            raise self._decided()
+        self._must_be(digest)
+        new = params_of(self.action_type, params).resolve(self.project_id)
+        raised = {rule["by"]: rule["level"] for rule in self.rules_shown if rule["by"]}
+        if risk_level is not None:
+            raised[by.user.handle] = risk_level
+        level, rules = assess(new, raised)
+        data, new_digest = self._said(new, level)
+        if data == self.canonical:
+            return
+        changed = {
+            "canonical": data,
+            "digest": new_digest,
+            "risk_level": level,
+            "rules_shown": rules,
+            "version": self.version + 1,
+            "edited_by": by.user.id,
+            "edited_at": utcnow(),
+        }
+        audit.record(by.key, "proposal.edited", self._name, project_id=self.project_id, digest=new_digest,
+                     before=digest)  # fmt: skip
+        if self.status == "approved":
+            self._void(f"{by.user.name} edited it", changed)
+        else:
+            self.advance("status", "proposed", "proposed", **changed)
+        self._show()
+
+    def void(self, reason: str) -> None:
+        """What was approved does not count any more, and a person decides again; Conflict once it runs."""
+        db.session.refresh(self, with_for_update=True)
+        if self.status != "approved":
+            raise Conflict("nothing is approved that could be voided", row=self)
+        self._void(reason, {})
+        audit.record("system", "proposal.voided", self._name, project_id=self.project_id, digest=self.digest,
+                     reason=reason)  # fmt: skip
+        self._show()
+
+    @classmethod
+    def decider_left(cls, project_id: UUID, user_id: UUID, name: str) -> None:
+        """Somebody decides here no more: what he approved and nobody began is void, and others can decide.
+
+        What waits in his direct conversations is shown to the whole project then.
+        """
+        approved = select(cls).where(
+            cls.project_id == project_id, cls.status == "approved", cls.approved_by == user_id
+        )
+        for proposal in db.session.scalars(approved.order_by(cls.id)):
+            if proposal.run is not None and proposal.run.status == "queued":
+                proposal.void(f"{name} may not decide here any more")
+        hidden = select(cls).join(Thread, Thread.id == cls.thread_id)
+        hidden = hidden.where(cls.project_id == project_id, Thread.owner_user_id == user_id, ~cls.listed)
+        for proposal in db.session.scalars(hidden.order_by(cls.id)):
+            proposal.listed = True
+
+    def _hold(self, session_id: UUID | None) -> Decider:
+        """The person who decides, and this row as it is now, held until the transaction ends."""
+        by = Decider.of(session_id, self.project_id)
+        db.session.refresh(self, with_for_update=True)
+        if not self.listed and self.thread.owner_user_id != by.user.id:
+            raise NotYours(self.project_id)
+        return by
+
+    def _must_be_open(self) -> None:
+        if self.status != "proposed":
+            raise self._decided()
+
+    def _must_be(self, digest: str) -> None:
+        """Changed unless `digest` is that of what stands here now, to the last byte."""
+        if digest != self.digest:
+            raise Changed(self._why_changed(digest), row=self)
+        if digest_of(KIND, self.canonical) != self.digest:
+            raise Changed("what is stored is not what was proposed: nobody can approve it", row=self)
+
+    def _why_changed(self, digest: str) -> str:
+        void = next((each for each in reversed(self.approvals) if each.digest == digest), None)
+        if void is not None and void.void_reason:
+            return f"the approval of this is void: {void.void_reason}"
+        if self.editor is not None and self.edited_at is not None:
+            return f"{self.editor.name} edited this at {self.edited_at:%Y-%m-%d %H:%M} UTC: look at it again"
+        return "this is not what is proposed here: look at it again"
+
+    def _decided(self) -> Decided:
+        said = self.decision
+        return Decided(said.sentence if said else f"this is {self.status} already", row=self)
+
+    def _add(self, decision: str, by: Decider, reason: str = "") -> Approval:
+        approval = Approval.add(
+            KIND, self.id, self.project_id, (self.canonical, self.digest), decision, by, reason
+        )
+        audit.record(by.key, f"proposal.{decision}", self._name, project_id=self.project_id,
+                     digest=self.digest, approval=str(approval.id), action_type=self.action_type,
+                     reason=reason)  # fmt: skip
+        return approval
+
+    def _void(self, reason: str, changed: dict[str, Any]) -> None:
+        approval = db.session.get_one(Approval, self.approval_id)
+        run = db.session.scalars(select(Run).where(Run.approval_id == approval.id)).one()
+        if not run.try_advance("status", "queued", "cancelled", finished_at=utcnow()):
+            raise Conflict("this is being carried out already", row=self)
+        approval.void(reason)
+        self.advance(
+            "status",
+            "approved",
+            "proposed",
+            approval_id=None,
+            approved_by=None,
+            approved_at=None,
+            **changed,
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"proposal {self.id}"
+
+
+def _decides(project_id: UUID, user_id: UUID) -> bool:
+    """Whether this person may decide in the project."""
+    user, membership = db.session.get(User, user_id), Membership.of(project_id, user_id)
+    if user is None or membership is None or not user.active:
+        return False
+    return ROLES.index(membership.role) >= ROLES.index(RIGHTS[RIGHT])
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if at is not None else None
