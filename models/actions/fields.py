@@ -17,14 +17,16 @@ PREVIEW = 280
 def _line(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
-    if any(unicodedata.category(char) in ("Cc", "Zl", "Zp") for char in text):
-        raise ValueError("must be one line without control characters")
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
+        raise ValueError("must be one line of valid Unicode without control characters")
     return text
 
 
 def _body(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not hold a NUL character")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("must be valid Unicode (it holds half of a surrogate pair)")
     return text
 
 
