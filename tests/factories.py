@@ -116,6 +116,15 @@ def signed_in(app: Flask, who: User) -> FlaskClient:
     return client
 
 
+def again(client: FlaskClient) -> FlaskClient:
+    """Another tab of the same browser."""
+    tab = client.application.test_client()
+    for cookie in client._cookies.values():
+        tab.set_cookie(cookie.key, cookie.value)
+    tab.environ_base.update(client.environ_base)
+    return tab
+
+
 def bearer(app: Flask, text: str) -> FlaskClient:
     """A program that sends this token with everything."""
     client = app.test_client()
