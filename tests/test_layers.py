@@ -176,6 +176,33 @@ def raw_writes(tree: Tree) -> list[str]:
     ]
 
 
+DECIDING = {
+    # who may make a decision, and who may let one be carried out
+    "Approval": ("models.approval",),
+    "Approval.add": ("models.proposal",),
+    "Run": ("models.run",),
+    "Run.of_action": ("models.proposal",),
+}
+DECIDED = ("approved", "rejected")
+
+
+def decisions_out_of_place(tree: Tree) -> list[str]:
+    """Code that would decide, or carry out, beside the verbs that ask a person's session (T-AP1)."""
+    found = []
+    for module, node in tree.nodes(ast.Call):
+        assert isinstance(node, ast.Call)
+        name = ast.unparse(node.func)
+        if name in DECIDING and module not in DECIDING[name]:
+            found.append(f"{module}:{node.lineno} calls {name}")
+        verb = name.rpartition(".")[2]
+        if verb in ("advance", "try_advance") and module != "models.proposal":
+            words = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            found += [f"{module}:{node.lineno} sets {word}" for word in words if word in DECIDED]
+        if verb in ("approve", "reject") and module != "webapp.api.proposals":
+            found.append(f"{module}:{node.lineno} calls {verb}")
+    return found
+
+
 Rule = Callable[[Tree], list[str]]
 TABLE = 'class Task:\n    __tablename__ = "tasks"\n'
 # rule, source that must be caught, source that must not
@@ -244,6 +271,26 @@ CONTROLS: list[tuple[Rule, dict[str, str], dict[str, str]]] = [
         raw_writes,
         {"models/task.py": TABLE, "models/a.py": "q = f'delete  from tasks where {x}'\n"},
         {"models/task.py": TABLE, "models/a.py": "'Update the tasks, insert into task lists.'\n"},
+    ),
+    (
+        decisions_out_of_place,
+        {"queues/a.py": "proposal.approve(session, digest)\n"},
+        {"webapp/api/proposals.py": "proposal.approve(session, digest)\n"},
+    ),
+    (
+        decisions_out_of_place,
+        {"agents/a.py": "Approval(decision='approved')\n"},
+        {"models/approval.py": "Approval(decision='approved')\n"},
+    ),
+    (
+        decisions_out_of_place,
+        {"queues/a.py": "Run.of_action(approval)\n"},
+        {"models/proposal.py": "Run.of_action(approval)\n"},
+    ),
+    (
+        decisions_out_of_place,
+        {"webapp/a.py": "row.try_advance('status', 'proposed', 'approved')\n"},
+        {"webapp/a.py": "row.try_advance('status', 'queued', 'running')\n"},
     ),
 ]
 RULES = list(dict.fromkeys(rule for rule, _, _ in CONTROLS))

@@ -33,6 +33,9 @@ GROWING = (
     "changes",
     "thread_reads",
     "audit_log",
+    "proposals",
+    "approvals",
+    "runs",
 )
 
 
@@ -176,6 +179,29 @@ def test_looking_after_deliveries(say: Any, plans: Plans) -> None:
     with plans.watched():
         Watchdog(120).watch()
         Sweeper().sweep()
+
+    assert plans.whole == []
+
+
+def test_proposing_and_deciding(say: Any, plans: Plans, db: SQLAlchemy) -> None:
+    trunks = factories.agent(say.project, "trunks")
+    with plans.watched():
+        made = factories.proposal(say.room, trunks)
+        db.session.commit()
+        for asked in ("", "?status=proposed", f"?before={made.id}"):
+            assert say.client.get(f"/api/proposals{asked}").status_code == 200
+        address = f"/api/proposals/{made.id}"
+        for verb in ("later", "approve"):
+            assert say.client.post(f"{address}/{verb}", json={"digest": made.digest}).status_code < 300
+
+    assert plans.whole == []
+
+
+def test_who_decides_no_more_is_found(say: Any, plans: Plans, db: SQLAlchemy) -> None:
+    somebody = factories.membership(say.project, role="operator")
+    with plans.watched():
+        somebody.change_role("viewer")
+        db.session.commit()
 
     assert plans.whole == []
 

@@ -6,11 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from agents.context import Pack
 from agents.demo import OWN_KEY, addressed
 from agents.wire import Call, Fail, Fault, Say
-from models import Delivery, db
+from models import Delivery, Proposal, db, labs
 from models.markup import Rendered, render
 from queues import deliveries
 from queues.deliveries import Claimed
@@ -75,6 +76,22 @@ def test_the_roster_and_the_pages_follow_what_the_agent_does(crew: Crew, start: 
     assert ("tool", "using agents_status") in said
     assert said[0] == ("thinking", "")
     assert crew.doing("trunks") == "idle"
+
+
+def test_an_agent_proposes_while_it_answers(crew: Crew, start: Start) -> None:
+    labs.write(crew.project.id, {"team_room": True})
+    db.session.commit()
+    task = {"title": "Look", "description": "", "assignee_agent_key": None, "why": "It is time."}
+    asked = crew.ask()
+    start([Say(calls=(Call("propose_create_task", task),)), Say("It waits for you.")])
+    crew.wait(asked, "processed")
+
+    assert crew.answers() == ["It is time.", "It waits for you."]
+    proposal = db.session.scalars(select(Proposal)).one()
+    assert (proposal.proposed_by, proposal.status, proposal.action.headline) == (
+        "trunks", "proposed", "Create the task “Look”",
+    )  # fmt: skip
+    assert proposal.message.message_type == "task_proposal"
 
 
 def test_an_agent_is_idle_only_when_its_last_answer_ended(crew: Crew, start: Start) -> None:
