@@ -26,7 +26,7 @@ class Decider:
     def of(cls, session_id: UUID | None, project_id: UUID) -> Decider:
         """Read in the transaction that decides; Forbidden for everybody else, whoever let the request in.
 
-        Until it ends nobody can end the session, the account or the role: a decision is made with the
+        Until it ends nobody can end the session, the account, the role or the project: a decision is made with the
         right to it, or comes too late.
         """
         row = db.session.execute(
@@ -41,7 +41,7 @@ class Decider:
                 Membership.project_id == project_id,
                 Project.archived_at.is_(None),
             )
-            .with_for_update(read=True, of=[UserSession, User, Membership])
+            .with_for_update(read=True, of=[UserSession, User, Membership, Project])
             .execution_options(populate_existing=True)
         ).one_or_none()
         if row is None:

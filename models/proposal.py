@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -38,10 +37,10 @@ from models.run import Run
 from models.text import clean, invalid
 from models.thread import Thread
 from models.user import Membership, User
+from models.wish import Wish
 
 KIND = "proposal"
 STATUSES = ("proposed", "approved", "rejected", "executed", "failed")
-LONGEST_WHY = 4000
 LONGEST_REASON = 2000
 OPEN_PER_AGENT = 100
 """How many of an agent's proposals may wait at once: who is asked too often stops reading."""
@@ -49,34 +48,6 @@ DECIDED_ONCE = "(status in ('approved', 'executed', 'failed')) = (approval_id is
 BY_SOMEBODY = (
     "(approval_id is null) = (approved_by is null) and (approval_id is null) = (approved_at is null)"
 )
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What an agent asks for, already checked and rendered, so that the transaction is short."""
-
-    params: Params
-    draft: Draft
-    raised: dict[str, str]
-
-    @classmethod
-    def of(
-        cls,
-        agent_key: str,
-        action_type: object,
-        params: object,
-        why: object,
-        client_id: str,
-        risk_level: str | None = None,
-    ) -> Wish:
-        """Invalid names the field. A `client_id` is used once, so that asking twice asks once."""
-        checked = params_of(action_type, params)
-        raised = {agent_key: risk_level} if risk_level is not None else {}
-        assess(checked, raised)
-        reason = clean(why, "why", longest=LONGEST_WHY)
-        kind = "task_proposal" if action_type == "create_task" else "action_proposal"
-        draft = Draft.of(None, reason, client_id, agent_key=agent_key)
-        return cls(checked, replace(draft, message_type=kind), raised)
 
 
 class Proposal(Row, Stateful, Model):

@@ -8,8 +8,10 @@ from models.agent import Agent
 from models.base import db
 from models.delivery import LONGEST_REPORTED, Delivery
 from models.message import Answer
+from models.proposal import Proposal
 from models.text import invalid
 from models.thread import Thread
+from models.wish import Wish
 from queues import roster
 from realtime.registry import PUBLISHED
 
@@ -52,6 +54,15 @@ def progress(
     Delivery.progress(token, text)
     roster.say(agent.project_id, [agent.key], *doing)
     return text
+
+
+def propose(agent: Agent, delivery: Delivery, attempt: int, wish: Wish) -> Proposal:
+    """What it wants done, in the thread where it was asked; the two minutes begin anew."""
+    token = delivery.held(attempt)
+    proposal = Proposal.make(db.session.get_one(Thread, delivery.thread_id), wish)
+    Delivery.progress(token, delivery.partial)
+    roster.say(agent.project_id, [agent.key], "tool", "proposing")
+    return proposal
 
 
 def finish(agent: Agent, delivery: Delivery, attempt: int, said: Answer, usage: dict[str, int]) -> None:

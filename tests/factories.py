@@ -13,11 +13,12 @@ from models.labs import FLAGS
 from models.labs import write as write_labs
 from models.policy import TOKEN_RIGHTS
 from models.project import Project
-from models.proposal import Proposal, Wish
+from models.proposal import Proposal
 from models.session import UserSession
 from models.thread import Thread
 from models.token import ApiToken
 from models.user import Membership, User, hash_password
+from models.wish import Wish
 from webapp.csrf import HEADER, token_for
 
 PASSWORD = "correct horse battery"

@@ -234,6 +234,20 @@ class Progress(Report):
             raise ValidationError("a piece of text needs its place", "offset")
 
 
+class Propose(Report):
+    action_type = fields.String(required=True, validate=validate.OneOf(ACTIONS))
+    params = fields.Raw(required=True, metadata={"description": "Exactly what the action takes"})
+    why = fields.String(required=True, metadata={"description": "For the person who decides, as Markdown"})
+    risk_level = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(LEVELS))
+
+
+class Proposed(ma.Schema):
+    proposal_id = fields.UUID()
+    message_id = fields.UUID()
+    risk_level = fields.String(validate=validate.OneOf(LEVELS))
+    headline = fields.String()
+
+
 class TextSoFar(ma.Schema):
     offset = fields.Integer(metadata={"description": "Where the next piece begins"})
 

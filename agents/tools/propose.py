@@ -1,6 +1,5 @@
 """Ask a person for something: one tool for each action, which makes a proposal and changes nothing else."""
 
-import hashlib
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -11,10 +10,10 @@ from agents.tools.tool import Arguments, Job, Tool, ToolContext
 from models import labs
 from models.actions import ACTIONS, Params
 from models.base import db
-from models.canonical import canonical
 from models.errors import DomainError
-from models.proposal import LONGEST_WHY, Proposal, Wish
+from models.proposal import Proposal
 from models.thread import Thread
+from models.wish import LONGEST_WHY, Wish, key_of
 
 JOBS: frozenset[Job] = frozenset(("chat", "heartbeat", "scheduled"))
 FLAGS = {"room": "team_room", "dm": "dms"}
@@ -50,7 +49,9 @@ async def propose(action_type: str, context: ToolContext, arguments: Any) -> str
     given = arguments.model_dump(exclude_unset=True)
     why, risk = given.pop("why"), given.pop("risk_level", None)
     try:
-        wish = Wish.of(context.agent_key, action_type, given, why, _key(context, action_type, given), risk)
+        wish = Wish.of(
+            context.agent_key, action_type, given, why, key_of(context.work, action_type, given), risk
+        )
         text: str = await context.write(make, context.thread_id, wish)
     except DomainError as refused:
         raise ToolFailed(f"Not proposed: {refused.message}.") from None
@@ -64,12 +65,6 @@ def make(thread_id: UUID, wish: Wish) -> str:
         raise ToolFailed("Nothing can be proposed here.")
     proposal = Proposal.make(thread, wish)
     return f"Proposed: {proposal.action.headline}. Risk: {proposal.risk_level}. It waits for a person."
-
-
-def _key(context: ToolContext, action_type: str, given: dict[str, Any]) -> str:
-    """The same wish of the same piece of work is made once, also when a lost turn begins anew."""
-    said = {"work": str(context.work), "action_type": action_type, "params": given}
-    return hashlib.sha256(canonical(said)).hexdigest()
 
 
 def _tool(action: type[Params]) -> Tool:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models import Approval, Proposal, Run, User, UserSession, append_only
 from models.base import changed_rows, utcnow
-from models.proposal import Wish
+from models.wish import Wish
 from tests.models.conftest import Room
 
 

@@ -23,7 +23,7 @@ from models.canonical import digest_of
 from models.decider import Decider
 from models.errors import DomainError
 from models.policy import ROLES
-from models.proposal import Wish
+from models.wish import Wish
 
 TABS = 2
 CONTENTS = st.sampled_from(["one", "two"])

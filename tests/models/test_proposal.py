@@ -23,8 +23,9 @@ from models.errors import (
     ReauthenticationNeeded,
     TooMany,
 )
-from models.proposal import OPEN_PER_AGENT, Wish
+from models.proposal import OPEN_PER_AGENT
 from models.session import FRESH, UserSession
+from models.wish import Wish
 from tests.models.conftest import Room
 
 NOTE = {"path": "notes/a.txt", "content": "one\n"}

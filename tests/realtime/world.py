@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from models import Agent, Draft, Message, Project, Proposal, Thread, User, UserSession, db, labs
 from models.posting import post
-from models.proposal import Wish
+from models.wish import Wish
 from realtime import streams
 from realtime.pump import Pump
 from realtime.registry import PUBLISHED

@@ -29,6 +29,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "agents.edit": {"title": "other"},
     "agent_work.progress": {"attempt": 1},
     "agent_work.finish": {"attempt": 1},
+    "agent_work.propose": {
+        "attempt": 1,
+        "action_type": "create_task",
+        "params": {"title": "x", "description": "", "assignee_agent_key": None},
+        "why": "y",
+    },
     "agent_work.fail": {"attempt": 1, "reason": "none"},
     "proposals.approve": {"digest": "0" * 64},
     "proposals.reject": {"digest": "0" * 64},

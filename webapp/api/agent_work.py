@@ -12,13 +12,14 @@ from models.delivery import Delivery
 from models.errors import Forbidden, NotFound
 from models.message import Answer
 from models.text import clean
+from models.wish import Wish, key_of
 from queues import external
 from realtime import pump
 from realtime.registry import PUBLISHED
 from webapp.api.messages import beside
 from webapp.auth import policy, principal, require
 from webapp.limits import ApiBlueprint
-from webapp.schemas import Claim, Fail, Finish, Progress, TextSoFar, Work
+from webapp.schemas import Claim, Fail, Finish, Progress, Propose, Proposed, TextSoFar, Work
 
 bp = ApiBlueprint(
     "agent_work", __name__, url_prefix="/api/agent", description="The work of agents that run elsewhere"
@@ -90,6 +91,32 @@ def _show(delta: dict[str, Any] | None, stream: str) -> None:
     """Open pages see the text grow; what they miss of it they read from the delivery."""
     if delta is not None and (server := current_app.extensions.get("realtime")) is not None:
         server.tell("delta", delta, stream)
+
+
+@bp.post("/deliveries/<uuid:delivery_id>/proposals")
+@policy("message.post", apart=True)
+@bp.arguments(Propose)
+@bp.response(201, Proposed)
+def propose(said: dict[str, Any], delivery_id: UUID) -> tuple[Response, int]:
+    """Ask a person for something while this delivery is answered; the same again gives the first one."""
+    with reading():
+        delivery, agent = _mine(delivery_id)
+        delivery.held(said["attempt"])
+        db.session.close()
+    action_type, params = said["action_type"], said["params"]
+    key = key_of(delivery_id, action_type, params)
+    wish = Wish.of(agent.key, action_type, params, said["why"], key, said["risk_level"])
+    delivery, agent = _mine(delivery_id, lock=True)
+    proposal = external.propose(agent, delivery, said["attempt"], wish)
+    agent.state.poll()
+    made = {
+        "proposal_id": str(proposal.id),
+        "message_id": str(proposal.message_id),
+        "risk_level": proposal.risk_level,
+        "headline": proposal.action.headline,
+    }
+    db.session.commit()
+    return jsonify(made), 201
 
 
 @bp.post("/deliveries/<uuid:delivery_id>/finish")

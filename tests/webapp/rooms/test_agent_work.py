@@ -16,7 +16,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from models import Agent, AgentStatus, ApiToken, Delivery, Message, Worker
+from models import Agent, AgentStatus, ApiToken, Delivery, Message, Proposal, Worker
 from models.agent import NEVER
 from models.base import changed_rows, db_now, reading, utcnow
 from models.delivery import LONGEST_REPORTED
@@ -807,3 +807,63 @@ def test_nothing_is_handed_out_or_said_in_a_room_that_is_switched_off(
     assert db.session.query(Message).count() == 1
     mara.put(labs, json={"team_room": True})
     assert faraway.work()["attempt"] == 2
+
+
+# Proposing.
+
+WISH: dict[str, Any] = {
+    "action_type": "create_task",
+    "params": {"title": "Look", "description": "", "assignee_agent_key": None},
+    "why": "It is time.",
+}
+
+
+def test_a_far_agent_proposes_in_the_thread_where_it_was_asked(
+    house: House, mara: FlaskClient, far: Program, db: SQLAlchemy
+) -> None:
+    house.post(mara, "@faraway look")
+    work = far.work()
+    answers = [far.report(work, "proposals", **WISH) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].get_json() == answers[1].get_json()
+    [proposal] = db.session.query(Proposal).all()
+    assert (proposal.proposed_by, proposal.thread_id, proposal.status) == (
+        "faraway", house.thread.id, "proposed",
+    )  # fmt: skip
+    assert far.report(work, "finish", text="It waits.").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"action_type": "approve"}, "action_type"),
+        ({"params": {"title": "x"}}, "params.description"),
+        ({"params": WISH["params"] | {"more": 1.5}}, "params.more"),
+        ({"why": ""}, "why"),
+        ({"risk_level": "none"}, "risk_level"),
+        ({"requires_approval": False}, "requires_approval"),
+    ],
+)
+def test_what_a_far_agent_says_wrongly_is_named(
+    house: House, mara: FlaskClient, far: Program, db: SQLAlchemy, change: dict[str, Any], field: str
+) -> None:
+    house.post(mara, "@faraway look")
+    answer = far.report(far.work(), "proposals", **(WISH | change))
+
+    assert (answer.status_code, field in answer.get_json()["error"]["fields"]) == (422, True)
+    assert db.session.query(Proposal).count() == 0
+
+
+def test_who_holds_nothing_proposes_nothing(
+    house: House, mara: FlaskClient, program: Callable[..., Program], db: SQLAlchemy
+) -> None:
+    far, other = program(), program("other")
+    house.post(mara, "@faraway look")
+    work = far.work()
+    assert other.report(work, "proposals", **WISH).status_code == 404
+    far.report(work, "finish", text="done")
+    late = far.report(work, "proposals", **WISH)
+
+    assert (late.status_code, late.get_json()["error"]["code"]) == (409, "finished")
+    assert db.session.query(Proposal).count() == 0
