@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
-
 from models.base import db, utcnow
 from models.errors import Forbidden, ReauthenticationNeeded
 from models.policy import Principal
@@ -26,23 +24,21 @@ class Decider:
     def of(cls, session_id: UUID | None, project_id: UUID) -> Decider:
         """Read in the transaction that decides; Forbidden for everybody else, whoever let the request in.
 
-        Until it ends nobody can end the session, the account, the role or the project: a decision is made with the
-        right to it, or comes too late.
+        Until it ends nobody can end the session, the account, the role or the project: a decision is
+        made with the right to it, or comes too late.
         """
         row = db.session.execute(
-            select(UserSession, User, Membership.role)
-            .join(User, User.id == UserSession.user_id)
+            UserSession.alive(UserSession, User, Membership.role)
             .join(Membership, Membership.user_id == User.id)
             .join(Project, Project.id == Membership.project_id)
             .where(
                 UserSession.id == session_id,
-                *UserSession.living(utcnow()),
-                User.deactivated_at.is_(None),
                 Membership.project_id == project_id,
                 Project.archived_at.is_(None),
             )
             .with_for_update(read=True, of=[UserSession, User, Membership, Project])
-            .execution_options(populate_existing=True)
+            .execution_options(populate_existing=True),
+            UserSession.living_at(utcnow()),
         ).one_or_none()
         if row is None:
             raise Forbidden("only a person who is signed in decides", project=project_id)

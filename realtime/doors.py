@@ -7,10 +7,12 @@ from uuid import UUID
 from models import labs
 from models.delivery import Delivery
 from models.message import Message, Reaction
+from models.proposal import Proposal
+from models.run import Run
 from models.thread import Thread
 from realtime.rows import Item, Rows
 
-TABLES = frozenset(model.__tablename__ for model in (Thread, Message, Reaction, Delivery))
+TABLES = frozenset(model.__tablename__ for model in (Thread, Message, Reaction, Delivery, Proposal, Run))
 """The tables of what stands in threads."""
 _KINDS = {"project": "room", "user": "dm"}
 """The kind of the threads that each kind of stream carries."""

@@ -95,7 +95,7 @@ def proposal(proposal_id: UUID) -> Proposal:
 
 def thread_kinds(flags: dict[str, bool]) -> list[str]:
     """The kinds of threads that are switched on."""
-    return [kind for kind, flag in (("room", "team_room"), ("dm", "dms")) if flags[flag]]
+    return [kind for kind, flag in labs.OF_THREAD.items() if flags[flag]]
 
 
 def agent(agent_id: UUID) -> Agent:

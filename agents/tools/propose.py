@@ -16,7 +16,6 @@ from models.thread import Thread
 from models.wish import LONGEST_WHY, Wish, key_of
 
 JOBS: frozenset[Job] = frozenset(("chat", "heartbeat", "scheduled"))
-FLAGS = {"room": "team_room", "dm": "dms"}
 DESCRIPTIONS = {
     "create_task": "Propose a task for the project.",
     "schedule_job": "Propose a job that gives an agent instructions again and again.",
@@ -61,7 +60,7 @@ async def propose(action_type: str, context: ToolContext, arguments: Any) -> str
 def make(thread_id: UUID, wish: Wish) -> str:
     """The proposal as a message of the agent in its thread."""
     thread = db.session.get_one(Thread, thread_id)
-    if not labs.enabled(FLAGS[thread.kind], thread.project_id):
+    if thread.kind not in labs.open_threads([thread.project_id])[thread.project_id]:
         raise ToolFailed("Nothing can be proposed here.")
     proposal = Proposal.make(thread, wish)
     return f"Proposed: {proposal.action.headline}. Risk: {proposal.risk_level}. It waits for a person."

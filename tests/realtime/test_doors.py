@@ -24,10 +24,12 @@ def tables(items: list[Packet]) -> set[str]:
 
 
 def something_said(world: World, db: SQLAlchemy) -> None:
-    """In the room and in the DM: a message that is answered now, with a reaction."""
+    """In the room and in the DM: a message that is answered now, with a reaction, and an approval."""
     for thread in (world.room, world.dm):
         message = world.say("@trunks hello", thread=thread)
         message.react(world.mara, "👍")
+        proposal = world.propose(thread)
+        proposal.approve(world.session(), proposal.digest)
         thread.paused_at = message.created_at
     assert len(Delivery.claim(5)) == 2
     world.jonas.name = "Jonas W."
@@ -40,7 +42,9 @@ def test_a_reader_gets_nothing_of_a_closed_room(world: World, db: SQLAlchemy) ->
     switch(world, db, team_room=False, dms=True)
     since = streams.head(name)
     world.room.paused_at = None
-    db.session.query(Message).where(Message.thread_id == world.room.id).one().unreact(world.mara, "👍")
+    db.session.query(Message).where(Message.thread_id == world.room.id, Message.seq == 1).one().unreact(
+        world.mara, "👍"
+    )
     world.jonas.name = "Jonas"
     db.session.commit()
 
