@@ -30,7 +30,7 @@ ROOM, AGENTS = "/oasis/chat", "/oasis/agents"
 PEOPLE, TOKENS = "/oasis/settings/people", "/oasis/settings/tokens"
 LABS, ACCOUNT = "/oasis/settings/labs", "/oasis/settings/account"
 
-SHOWN_NOWHERE = {"audit_log"}
+SHOWN_NOWHERE = {"audit_log", "proposals", "runs", "proposal_folds"}
 """Published, but no page shows them yet."""
 
 
