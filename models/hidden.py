@@ -3,6 +3,10 @@
 import unicodedata
 
 _PLAIN = frozenset("\n\t")
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0") | frozenset(
+    map(chr, range(0xFE00, 0xFE0F))
+)
+"""Letters and marks that fill a place with nothing; the selector after an emoji (U+FE0F) is none of them."""
 _HIDDEN = frozenset(("Cc", "Cf", "Co", "Cn", "Zl", "Zp"))
 
 
@@ -19,12 +23,9 @@ def made_visible(text: str) -> str:
 def _is_hidden(char: str) -> bool:
     if char in _PLAIN or (char.isascii() and char.isprintable()):
         return False
-    # A space that is not the usual one, and letters that fill a place with nothing.
-    return (
-        unicodedata.category(char) in _HIDDEN
-        or (char.isspace() and char != " ")
-        or char in "\u3164\u115f\u1160\uffa0\u2800"
-    )
+    if unicodedata.category(char) in _HIDDEN or char in _BLANKS or "\U000e0000" <= char <= "\U000effff":
+        return True
+    return char.isspace() and char != " "
 
 
 def _number(char: str) -> str:

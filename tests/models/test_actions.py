@@ -241,7 +241,22 @@ def test_another_level_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "char", ["\u202e", "\u200b", "\u2066", "\ufeff", "\x1b", "\r", "\u00a0", "\u2028", "\u3164", "\x7f"]
+    "char",
+    [
+        "\u202e",
+        "\u200b",
+        "\u2066",
+        "\ufeff",
+        "\x1b",
+        "\r",
+        "\u00a0",
+        "\u2028",
+        "\u3164",
+        "\x7f",
+        "\U000e0100",
+        "\ufe00",
+        "\U000e0041",
+    ],
 )
 def test_what_cannot_be_seen_is_shown_by_its_number(char: str) -> None:
     number = f"U+{ord(char):04X}"
