@@ -50,6 +50,7 @@ class Scene:
         begin = db.session.scalar(select(Stream.head).where(Stream.name == self.stream))
         for reader in self.readers:
             reader.seq = begin or 0
+        db.session.remove()
 
     def _session(self, project: Project, name: str) -> tuple[UUID, str]:
         user = User.create(f"{name}@example.org", name, None)
