@@ -8,6 +8,7 @@ from uuid import UUID
 
 from flask import Flask, Response, after_this_request, current_app, g, request
 from sqlalchemy import bindparam, select
+from sqlalchemy.orm.attributes import set_committed_value
 
 from models import refusal
 from models.base import begin_reading, db, reading, utcnow
@@ -116,10 +117,10 @@ def by_session(secret: str) -> Principal:
 
 
 def by_session_seen_lately(secret: str) -> Principal:
-    """The same for a gate, which asks again in the transaction that writes: known for a minute."""
+    """The same for a gate, which asks again in the transaction that writes: nobody is looked up twice."""
     seen: Recent[tuple[Principal, UserSession]] = current_app.extensions["seen_lately"]
     known = seen.get(digest(secret))
-    if known is not None and not _due(known[1]):
+    if known is not None:
         who, g.user_session = known
         return who
     who = by_session(secret)
@@ -319,6 +320,8 @@ def install(app: Flask) -> None:
         if seen is not None and _due(seen):
             # Once the answer is out: a GET's own transaction cannot write.
             kind, row_id = type(seen), seen.id
+            # Who is known without being looked up is noted once a minute, too.
+            set_committed_value(seen, "seen_at" if kind is UserSession else "last_used_at", utcnow())
             own = current_app._get_current_object()  # type: ignore[attr-defined]
             response.call_on_close(lambda: _note_use(own, kind, row_id))
         return response
@@ -342,7 +345,7 @@ def _note_use(app: Flask, kind: type[UserSession] | type[ApiToken], row_id: UUID
             if row is not None and row.note_use():
                 db.session.commit()
         except Busy:
-            db.session.rollback()  # it is only a note; the next request writes it
+            db.session.rollback()  # it is only a note; a request of the next minute writes it
 
 
 def set_session_cookie(response: Response, secret: str, remember: bool) -> None:
