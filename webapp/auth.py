@@ -29,7 +29,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 FRESH = NOTED_EVERY * 15
 """How old a sign-in may be for what would help a thief most: members, invites and tokens."""
 
-SEEN = 1000
+KNOWN = 1000
 """How many sessions a process knows without asking."""
 
 
@@ -94,7 +94,7 @@ def _find(gated: bool = False) -> Principal:
     secret = request.cookies.get(session_cookie_name())
     if not secret:
         return NOBODY
-    return by_session_seen_lately(secret) if gated else by_session(secret)
+    return by_known_session(secret) if gated else by_session(secret)
 
 
 def _bearer(header: str) -> str:
@@ -116,16 +116,16 @@ def by_session(secret: str) -> Principal:
     return _person(g.user_session, roles)
 
 
-def by_session_seen_lately(secret: str) -> Principal:
+def by_known_session(secret: str) -> Principal:
     """The same for a gate, which asks again in the transaction that writes: nobody is looked up twice."""
-    seen: Recent[tuple[Principal, UserSession]] = current_app.extensions["seen_lately"]
-    known = seen.get(digest(secret))
-    if known is not None:
-        who, g.user_session = known
+    sessions: Recent[tuple[Principal, UserSession]] = current_app.extensions["known_sessions"]
+    before = sessions.get(digest(secret))
+    if before is not None:
+        who, g.user_session = before
         return who
     who = by_session(secret)
     if who is not NOBODY:
-        seen.put(digest(secret), (who, g.user_session))
+        sessions.put(digest(secret), (who, g.user_session))
     return who
 
 
@@ -304,7 +304,7 @@ def only_read_from_here() -> None:
 
 def install(app: Flask) -> None:
     app.extensions["principal"] = principal
-    app.extensions["seen_lately"] = Recent(SEEN)
+    app.extensions["known_sessions"] = Recent(KNOWN)
 
     @app.before_request
     def begin() -> None:
