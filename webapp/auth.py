@@ -19,7 +19,7 @@ from models.secret import digest
 from models.session import LONGEST, NOTED_EVERY, UserSession
 from models.token import ApiToken
 from models.user import Membership, User
-from webapp import idempotency
+from webapp import cookies, idempotency
 from webapp.csrf import session_cookie_name
 from webapp.kept import Recent
 from webapp.limits import READS
@@ -349,18 +349,8 @@ def _note_use(app: Flask, kind: type[UserSession] | type[ApiToken], row_id: UUID
 
 
 def set_session_cookie(response: Response, secret: str, remember: bool) -> None:
-    response.set_cookie(
-        session_cookie_name(),
-        secret,
-        max_age=int(LONGEST.total_seconds()) if remember else None,
-        httponly=True,
-        samesite="Lax",
-        secure=request.is_secure,
-        path="/",
-    )
+    cookies.keep(response, session_cookie_name(), secret, LONGEST if remember else None)
 
 
 def forget_session_cookie(response: Response) -> None:
-    response.delete_cookie(
-        session_cookie_name(), path="/", secure=request.is_secure, httponly=True, samesite="Lax"
-    )
+    cookies.forget(response, session_cookie_name())
