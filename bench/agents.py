@@ -15,7 +15,7 @@ from bench.screens import Packet, open_screens
 from bench.servers import Server, Stage
 
 AT_ONCE = 16
-TURNS_A_ROUND = 4
+TURNS_A_ROUND = 20
 PATIENCE_SECONDS = 30
 SCRIPT = {"first_delay": 0.3, "delay": 0.02, "default": {"words": 100}}
 MODEL = "the model alone"

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import create_engine, insert, update
+import psycopg
+from sqlalchemy import insert, update
 
 from bench import tools
 from bench.measure import Effort, Figures, Outcome, Row, at_least, at_most, interleaved
@@ -92,16 +93,12 @@ def _filled(database: Database, size: int) -> Room:
 
 
 def _settle(database: Database) -> None:
-    """What a database does by itself after such a load, here before the clock runs and not beside it."""
-    commands = {
-        "postgresql": ("VACUUM (ANALYZE)", "CHECKPOINT"),
-        "sqlite": ("PRAGMA wal_checkpoint(TRUNCATE)",),
-    }
-    engine = create_engine(database.owner_url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for command in commands[database.kind]:
-            connection.exec_driver_sql(command)
-    engine.dispose()
+    """What PostgreSQL does by itself after such a load, here before the clock runs and not beside it."""
+    if database.kind == "postgresql":
+        url = database.owner_url.replace("+psycopg", "")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
+            connection.execute("CHECKPOINT")
 
 
 def _messages(room: Room, size: int) -> Iterator[dict[str, Any]]:

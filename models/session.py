@@ -82,12 +82,15 @@ class UserSession(Row, Model):
         return {"used_after": now - IDLE, "begun_after": now - LONGEST}
 
     def note_use(self) -> bool:
-        """Remember that it is in use, at most once a minute; False when that was known."""
+        """Remember that it is in use, at most once a minute; False when that was known, or it has ended.
+
+        A process that knows a session without asking may hear last that it ended: no use revives it.
+        """
         cls, now = UserSession, utcnow()
         if self.seen_at > now - NOTED_EVERY:
             return False
-        changed_rows(update(cls).where(cls.id == self.id).values(seen_at=now))
-        return True
+        living = (cls.revoked_at.is_(None), cls.seen_at > now - IDLE)
+        return changed_rows(update(cls).where(cls.id == self.id, *living).values(seen_at=now)) == 1
 
     def revoke(self) -> None:
         if self.revoked_at is None:

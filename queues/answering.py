@@ -29,7 +29,7 @@ class Answering:
         self._coalescer = Coalescer(self._emit)
         self._parts: list[str] = []
         self._doing: tuple[str, str] = ("thinking", "")
-        self._said = self._doing
+        self._said = ("", "")
         self._moved = False
         self._saved_at = 0.0
 

@@ -63,20 +63,13 @@ class Doing:
 
 def claim(limit: int) -> list[Claimed]:
     """Take up to `limit` waiting deliveries."""
-    return _begun(Delivery.claim(limit))
+    return [_claimed(delivery) for delivery in Delivery.claim(limit)]
 
 
 def claim_one(delivery_id: UUID) -> list[Claimed]:
     """Take this one, unless somebody was first."""
     delivery = db.session.get_one(Delivery, delivery_id)
-    return _begun([delivery] if delivery.take() else [])
-
-
-def _begun(taken: Sequence[Delivery]) -> list[Claimed]:
-    for project_id in sorted({delivery.project_id for delivery in taken}):
-        keys = {d.target_agent_key for d in taken if d.project_id == project_id}
-        roster.say(project_id, keys, "thinking")
-    return [_claimed(delivery) for delivery in taken]
+    return [_claimed(delivery)] if delivery.take() else []
 
 
 def _claimed(delivery: Delivery) -> Claimed:

@@ -9,11 +9,21 @@ import pytest
 from scripts.programs import ROOT
 from tests.support.databases import Database
 
-# The disk takes 0.3 s; meanwhile another greenlet counts every 10 ms.
-SQLITE = """
+# Each begins so: meanwhile another greenlet counts every 10 ms.
+COUNTING = """
 import sys
 import wsgi
 import eventlet
+ticks = 0
+def tick():
+    global ticks
+    while True:
+        eventlet.sleep(0.01)
+        ticks += 1
+eventlet.spawn(tick)
+"""
+# The disk takes 0.3 s.
+SQLITE = """
 from eventlet.patcher import original
 from sqlalchemy import create_engine, text
 
@@ -25,13 +35,6 @@ def slowly(connection):
 engine.dialect.do_commit = slowly
 if sys.argv[2] == "green":
     wsgi.let_loop_go_on(engine)
-ticks = 0
-def tick():
-    global ticks
-    while True:
-        eventlet.sleep(0.01)
-        ticks += 1
-eventlet.spawn(tick)
 with engine.begin() as connection:
     connection.execute(text("CREATE TABLE t (a INTEGER)"))
     connection.execute(text("INSERT INTO t VALUES (42)"))
@@ -43,7 +46,7 @@ with engine.connect() as connection:
 
 @pytest.mark.parametrize(("how", "goes_on"), [("green", True), ("in the loop", False)])
 def test_the_loop_goes_on_while_sqlite_waits_for_the_disk(tmp_path: Path, how: str, goes_on: bool) -> None:
-    command = [sys.executable, "-c", SQLITE, str(tmp_path / "slow.sqlite3"), how]
+    command = [sys.executable, "-c", COUNTING + SQLITE, str(tmp_path / "slow.sqlite3"), how]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
@@ -54,22 +57,12 @@ def test_the_loop_goes_on_while_sqlite_waits_for_the_disk(tmp_path: Path, how: s
 
 # A query that takes 0.3 s, an answer and a question too long for any buffer, and a server that hangs up.
 POSTGRESQL = """
-import sys
-import wsgi
-import eventlet
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 engine = create_engine(sys.argv[1])
 if sys.argv[2] == "green":
     wsgi.let_loop_go_on(engine)
-ticks = 0
-def tick():
-    global ticks
-    while True:
-        eventlet.sleep(0.01)
-        ticks += 1
-eventlet.spawn(tick)
 with engine.connect() as connection:
     connection.execute(text("SELECT pg_sleep(0.3)"))
     print(ticks)
@@ -85,7 +78,7 @@ with engine.connect() as connection:
 @pytest.mark.databases("postgresql")
 @pytest.mark.parametrize(("how", "goes_on"), [("green", True), ("in the loop", False)])
 def test_the_loop_goes_on_while_postgresql_works(database: Database, how: str, goes_on: bool) -> None:
-    command = [sys.executable, "-c", POSTGRESQL, database.url, how]
+    command = [sys.executable, "-c", COUNTING + POSTGRESQL, database.url, how]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr

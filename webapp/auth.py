@@ -8,6 +8,7 @@ from uuid import UUID
 
 from flask import Flask, Response, after_this_request, current_app, g, request
 from sqlalchemy import bindparam, select
+from sqlalchemy.orm.attributes import set_committed_value
 
 from models import refusal
 from models.base import begin_reading, db, reading, utcnow
@@ -18,14 +19,14 @@ from models.secret import digest
 from models.session import FRESH, LONGEST, NOTED_EVERY, UserSession
 from models.token import ApiToken
 from models.user import Membership, User
-from webapp import idempotency
+from webapp import cookies, idempotency
 from webapp.csrf import session_cookie_name
 from webapp.kept import Recent
 from webapp.limits import READS
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-SEEN = 1000
+KNOWN = 1000
 """How many sessions a process knows without asking."""
 
 
@@ -86,7 +87,7 @@ def _find(gated: bool = False) -> Principal:
     secret = request.cookies.get(session_cookie_name())
     if not secret:
         return NOBODY
-    return by_session_seen_lately(secret) if gated else by_session(secret)
+    return by_known_session(secret) if gated else by_session(secret)
 
 
 def _bearer(header: str) -> str:
@@ -108,16 +109,16 @@ def by_session(secret: str) -> Principal:
     return _person(g.user_session, roles)
 
 
-def by_session_seen_lately(secret: str) -> Principal:
-    """The same for a gate, which asks again in the transaction that writes: known for a minute."""
-    seen: Recent[tuple[Principal, UserSession]] = current_app.extensions["seen_lately"]
-    known = seen.get(digest(secret))
-    if known is not None and not _due(known[1]):
-        who, g.user_session = known
+def by_known_session(secret: str) -> Principal:
+    """The same for a gate, which asks again in the transaction that writes: nobody is looked up twice."""
+    sessions: Recent[tuple[Principal, UserSession]] = current_app.extensions["known_sessions"]
+    before = sessions.get(digest(secret))
+    if before is not None:
+        who, g.user_session = before
         return who
     who = by_session(secret)
     if who is not NOBODY:
-        seen.put(digest(secret), (who, g.user_session))
+        sessions.put(digest(secret), (who, g.user_session))
     return who
 
 
@@ -296,7 +297,7 @@ def only_read_from_here() -> None:
 
 def install(app: Flask) -> None:
     app.extensions["principal"] = principal
-    app.extensions["seen_lately"] = Recent(SEEN)
+    app.extensions["known_sessions"] = Recent(KNOWN)
 
     @app.before_request
     def begin() -> None:
@@ -312,6 +313,8 @@ def install(app: Flask) -> None:
         if seen is not None and _due(seen):
             # Once the answer is out: a GET's own transaction cannot write.
             kind, row_id = type(seen), seen.id
+            # Who is known without being looked up is noted once a minute, too.
+            set_committed_value(seen, "seen_at" if kind is UserSession else "last_used_at", utcnow())
             own = current_app._get_current_object()  # type: ignore[attr-defined]
             response.call_on_close(lambda: _note_use(own, kind, row_id))
         return response
@@ -335,22 +338,12 @@ def _note_use(app: Flask, kind: type[UserSession] | type[ApiToken], row_id: UUID
             if row is not None and row.note_use():
                 db.session.commit()
         except Busy:
-            db.session.rollback()  # it is only a note; the next request writes it
+            db.session.rollback()  # it is only a note; a request of the next minute writes it
 
 
 def set_session_cookie(response: Response, secret: str, remember: bool) -> None:
-    response.set_cookie(
-        session_cookie_name(),
-        secret,
-        max_age=int(LONGEST.total_seconds()) if remember else None,
-        httponly=True,
-        samesite="Lax",
-        secure=request.is_secure,
-        path="/",
-    )
+    cookies.keep(response, session_cookie_name(), secret, LONGEST if remember else None)
 
 
 def forget_session_cookie(response: Response) -> None:
-    response.delete_cookie(
-        session_cookie_name(), path="/", secure=request.is_secure, httponly=True, samesite="Lax"
-    )
+    cookies.forget(response, session_cookie_name())

@@ -7,6 +7,7 @@ from flask import Flask, Response, current_app, g, has_request_context, request
 
 from models.errors import Forbidden
 from realtime.hardening import is_ours
+from webapp import cookies
 from webapp.limits import READS
 
 VISITOR = "tr_visitor"
@@ -14,8 +15,7 @@ FIELD, HEADER = "csrf_token", "X-CSRF-Token"
 
 
 def session_cookie_name() -> str:
-    """The prefix makes the browser refuse the cookie from anywhere but this host, by https."""
-    return "__Host-tr_sid" if request.is_secure else "tr_sid"
+    return cookies.bound("tr_sid")
 
 
 def bearer() -> bool:
@@ -76,5 +76,5 @@ def install(app: Flask) -> None:
     @app.after_request
     def remember(response: Response) -> Response:
         if "visitor" in g and VISITOR not in request.cookies:
-            response.set_cookie(VISITOR, g.visitor, httponly=True, samesite="Lax", secure=request.is_secure)
+            cookies.keep(response, VISITOR, g.visitor)
         return response

@@ -9,26 +9,19 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from models.limits import DEVICE
 from models.secret import digest
 from models.user import User
+from webapp import cookies
 
 LIFE = timedelta(days=90)
 
 
 def cookie_name() -> str:
-    return "__Host-tr_device" if request.is_secure else "tr_device"
+    return cookies.bound("tr_device")
 
 
 def remember(response: Response, user: User, long: bool = True) -> None:
     """Make this browser known for this account, and for no other; `long` after the browser is closed, too."""
     said = _signer().dumps([secrets.token_urlsafe(16), _fingerprint(user)])
-    response.set_cookie(
-        cookie_name(),
-        said,
-        max_age=int(LIFE.total_seconds()) if long else None,
-        httponly=True,
-        samesite="Lax",
-        secure=request.is_secure,
-        path="/",
-    )
+    cookies.keep(response, cookie_name(), said, LIFE if long else None)
 
 
 def known(user: User | None) -> str | None:

@@ -118,6 +118,8 @@ export default class extends Controller {
 
   #update(current, fresh) {
     const kept = [...current.querySelectorAll(":scope > .msg__tools, :scope > .msg__main > .editor")]
+    const focused = document.activeElement
+    const [start, end] = [focused?.selectionStart, focused?.selectionEnd]
     for (const element of kept) element.remove()
     fresh.tabIndex = current.tabIndex
     fresh.toggleAttribute("data-follow", current.hasAttribute("data-follow"))
@@ -126,6 +128,10 @@ export default class extends Controller {
       if (element.matches(".editor")) current.querySelector(".msg__main > .prose").after(element)
       else current.append(element)
     }
+    // Who is in the middle of a word goes on writing: what was moved has lost the focus and the caret.
+    if (focused === document.activeElement || !kept.some((element) => element.contains(focused))) return
+    focused.focus({ preventScroll: true })
+    if (start !== undefined) focused.setSelectionRange(start, end)
   }
 
   #insert(message, isNew) {

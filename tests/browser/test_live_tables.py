@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
+from sqlalchemy import select
 
 from models import (
     Agent,
     ApiToken,
+    Delivery,
     Draft,
     ExecutorRequest,
     Invite,
@@ -22,9 +24,11 @@ from models import (
     labs,
 )
 from models.base import utcnow
+from models.delivery import NOT_ENDED
 from models.posting import post
 from realtime.registry import PUBLISHED
 from tests.browser.conftest import House
+from tests.support.processes import wait_until
 
 ROOM, AGENTS = "/oasis/chat", "/oasis/agents"
 PEOPLE, TOKENS = "/oasis/settings/people", "/oasis/settings/tokens"
@@ -59,6 +63,17 @@ class Oasis:
 
     def say(self, text: str) -> Message:
         return post(self.room, Draft.of(self.person("jonas").id, text, text[:20]))
+
+
+def unread(oasis: Oasis) -> None:
+    """Something that is not read, once every agent has answered: an answer would be unread, too."""
+
+    def answered() -> bool:
+        db.session.rollback()
+        return db.session.scalar(select(Delivery.id).where(NOT_ENDED).limit(1)) is None
+
+    wait_until(answered, 20, "the last answer", pause=0.1)
+    oasis.say("@mara not read yet")
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,7 @@ SIGHTS = {
         AGENTS,
         lambda o: o.room.mark_read(o.person("mara"), o.room.last_seq),
         lambda page: page.locator("#nav-pages [data-unread][hidden]"),
-        ready=lambda o: o.say("not read yet"),
+        ready=unread,
     ),
     "agents": Sight(
         AGENTS,

@@ -116,6 +116,24 @@ class TestComforts:
         jonas.say("I agree")
         expect(mara.message("I agree").locator(".quote")).to_contain_text("the better word")
 
+    def test_who_edits_goes_on_writing_while_the_message_changes(self, house: House) -> None:
+        mara, jonas = house.enter("mara"), house.enter("jonas")
+        mara.say("@jonas the first word")
+        mara.message("the first word").focus()
+        mara.page.keyboard.press("e")
+        mara.page.locator("textarea:focus").fill("@jonas the words")
+        for _ in range(5):
+            mara.page.keyboard.press("ArrowLeft")
+
+        jonas.message("the first word").hover()
+        jonas.page.get_by_role("button", name="Add reaction").click()
+        jonas.page.get_by_role("button", name=re.compile("👍|thumbs up", re.I)).first.click()
+        expect(mara.message("the first word").locator('.reactions button[data-emoji="👍"]')).to_be_visible()
+        mara.page.keyboard.type("better ")
+        mara.page.keyboard.press("Enter")
+
+        expect(jonas.message("the better words").locator(".edited")).to_be_visible()
+
     def test_typing_and_presence_are_seen(self, house: House) -> None:
         mara, jonas = house.enter("mara"), house.enter("jonas")
 

@@ -46,6 +46,11 @@ class Scene:
         self.senders = [self._sender(project, number) for number in range(senders)]
         self.readers = [self._reader(project, number) for number in range(readers)]
         db.session.commit()
+        # As pages do, whose first paint says where the stream was: before that the flags were switched.
+        begin = db.session.scalar(select(Stream.head).where(Stream.name == self.stream))
+        for reader in self.readers:
+            reader.seq = begin or 0
+        db.session.remove()
 
     def _session(self, project: Project, name: str) -> tuple[UUID, str]:
         user = User.create(f"{name}@example.org", name, None)

@@ -152,7 +152,7 @@ class Answer:
 def ask(port: int, raw: bytes) -> Answer | None:
     """None where the server hangs up on what is no request at all."""
     with socket.create_connection(("127.0.0.1", port), timeout=15) as connection:
-        with suppress(ConnectionError):  # it may have heard enough
+        with suppress(OSError):  # it may have heard enough, and hung up
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
         response = HTTPResponse(connection)

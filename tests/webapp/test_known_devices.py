@@ -1,6 +1,5 @@
 """A flood of failed sign-ins is stopped for all addresses together, and spares the known browsers."""
 
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -17,7 +16,7 @@ from models.limits import LoginAttempt
 from models.user import User
 from tests import factories
 from tests.webapp.conftest import Site
-from tests.webapp.test_sessions import form_token, sign_in
+from tests.webapp.test_sessions import form_token, guesses_at_once, sign_in
 from webapp import accounts, devices
 
 COOKIE = "tr_device"
@@ -99,20 +98,7 @@ def test_guesses_of_many_addresses_at_once_do_not_all_pass(
     """Each is counted before it is hashed, and looks again at what the others have counted."""
     monkeypatch.setattr(limits, "FROM_EVERYWHERE", 4)
     clients = [elsewhere(app, f"203.0.113.{number}") for number in range(10)]
-    tokens, answers = [form_token(client) for client in clients], []
-    factories.db.session.commit()
-    barrier = threading.Barrier(10)
-
-    def guess(client: FlaskClient, token: str) -> None:
-        barrier.wait()
-        said = {"email": "a@example.org", "password": WRONG, "csrf_token": token}
-        answers.append(client.post("/sign-in", data=said).status_code)
-
-    threads = [threading.Thread(target=guess, args=pair) for pair in zip(clients, tokens, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    answers = guesses_at_once(clients, "a@example.org")
 
     assert len(answers) == 10
     assert answers.count(422) <= 4

@@ -1,5 +1,7 @@
 """The Team Room's page, and the addresses that lead to it."""
 
+from datetime import timedelta
+
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -8,7 +10,7 @@ from models.errors import NotFound
 from models.policy import SIGNED_IN
 from models.project import Project
 from models.thread import Thread
-from webapp import rendering, shown, visible
+from webapp import cookies, rendering, shown, visible
 from webapp.auth import current_project, policy
 from webapp.kept import State
 from webapp.schemas import LAST_SEQ
@@ -16,7 +18,7 @@ from webapp.visible import LAST_PROJECT
 
 bp = Blueprint("rooms", __name__)
 
-A_YEAR = 365 * 86_400
+A_YEAR = timedelta(days=365)
 
 
 @bp.get("/")
@@ -79,8 +81,5 @@ def remember(response: Response) -> Response:
     if request.endpoint == "rooms.chat" and response.status_code == 200:
         key = str((request.view_args or {})["project_key"])
         if request.cookies.get(LAST_PROJECT) != key:
-            secure = request.is_secure
-            response.set_cookie(
-                LAST_PROJECT, key, max_age=A_YEAR, httponly=True, samesite="Lax", secure=secure
-            )
+            cookies.keep(response, LAST_PROJECT, key, A_YEAR)
     return response

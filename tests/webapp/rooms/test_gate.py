@@ -18,7 +18,7 @@ from models.base import utcnow
 from models.errors import Busy, Conflict, DomainError
 from models.markup import render
 from models.policy import Principal
-from models.session import NOTED_EVERY
+from models.session import IDLE, NOTED_EVERY
 from tests import factories
 from tests.realtime.world import statements
 from tests.webapp.rooms.conftest import House
@@ -156,34 +156,52 @@ def test_a_right_withdrawn_on_the_way_counts(
     assert db.session.query(Message).count() == 0
 
 
-def test_who_posts_often_is_looked_up_once_a_minute(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
-    def look_ups() -> int:
+def test_who_posts_often_is_looked_up_once_and_noted_every_minute(
+    house: House, mara: FlaskClient, db: SQLAlchemy
+) -> None:
+    def asked() -> tuple[int, int]:
+        """How often the session was looked up, and how often its use was noted."""
         with statements() as run:
-            assert house.post(mara).status_code == 201
-        return sum("user_sessions.token_hash =" in statement for statement in run)
+            posted = house.post(mara)
+            posted.close()
+        assert posted.status_code == 201
+        wheres = ("user_sessions.token_hash =", "WHERE user_sessions.id =")
+        return sum(wheres[0] in one for one in run), sum(wheres[1] in one for one in run if "SELECT" in one)
 
-    assert [look_ups(), look_ups(), look_ups()] == [1, 0, 0]
-    minute_ago = utcnow() - NOTED_EVERY
+    assert [asked(), asked()] == [(1, 0), (0, 0)]
     [session] = db.session.scalars(select(UserSession))
-    house.app.extensions["seen_lately"].get(session.token_hash)[1].seen_at = minute_ago
-    assert look_ups() == 1
+    known = house.app.extensions["known_sessions"].get(session.token_hash)[1]
+    session.seen_at = known.seen_at = long_ago = utcnow() - NOTED_EVERY
+    db.session.commit()
+    assert [asked(), asked()] == [(0, 1), (0, 0)]
+    db.session.refresh(session)
+    assert session.seen_at > long_ago
 
 
-@pytest.mark.parametrize(("end", "status"), [("session", 401), ("account", 401), ("membership", 404)])
-def test_who_was_seen_lately_may_not_post_any_more(
+@pytest.mark.parametrize(
+    ("end", "status"), [("session", 401), ("idle", 401), ("account", 401), ("membership", 404)]
+)
+def test_who_is_known_may_not_post_any_more(
     house: House, mara: FlaskClient, db: SQLAlchemy, end: str, status: int
 ) -> None:
     assert house.post(mara).status_code == 201
     if end == "session":
         [session] = db.session.scalars(select(UserSession))
         session.revoke()
+    elif end == "idle":
+        [session] = db.session.scalars(select(UserSession))
+        known = house.app.extensions["known_sessions"].get(session.token_hash)[1]
+        session.seen_at = known.seen_at = utcnow() - IDLE
     elif end == "account":
         db.session.get_one(User, house.mara.id).deactivated_at = utcnow()
     else:
         db.session.delete(Membership.of(house.project.id, house.mara.id))
     db.session.commit()
 
-    assert house.post(mara).status_code == status
+    for _ in range(2):  # being refused is no use of a session, which would begin anew by it
+        refused = house.post(mara)
+        refused.close()
+        assert refused.status_code == status
     assert db.session.query(Message).count() == 1
 
 
