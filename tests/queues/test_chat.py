@@ -12,7 +12,7 @@ from agents.demo import OWN_KEY, addressed
 from agents.wire import Call, Fail, Fault, Say
 from models import Delivery, db
 from models.markup import Rendered, render
-from queues import deliveries
+from queues import chat, deliveries
 from queues.deliveries import Claimed
 from tests.queues.conftest import Running
 from tests.queues.crew import Crew
@@ -223,6 +223,17 @@ def test_a_retry_begins_a_new_attempt(crew: Crew, start: Start) -> None:
 
     assert crew.wait(asked, "processed").attempts == 2
     assert {d["attempt"] for d in running.deltas()} == {2}
+
+
+def test_a_ring_does_not_wait_until_the_worker_has_taken_breath(
+    crew: Crew, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = start(lambda body: Say("here"))
+    crew.wait(crew.ask(), "processed")
+    monkeypatch.setattr(chat, "BREATH", 60.0)
+    running.worker.ring()  # the breath that it takes now is a long one
+
+    assert crew.wait(crew.ask(), "processed").attempts == 1
 
 
 def test_a_backlog_is_worked_off_in_order_on_return(crew: Crew, start: Start) -> None:
