@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 KEEP_SECONDS = 0.5
 PASS_ON_SECONDS = 0.2
-BREATH = 0.02  # seconds between two rounds, unless the bell rings, so that many nudges become one
+BREATH = 0.05  # seconds for which a nudge waits for others: what agents do is written less often so
 DRAIN_SECONDS = 20.0
 GIVE_UP_SECONDS = 3.0
 HANGS_AFTER = 10.0
@@ -128,10 +128,10 @@ class ChatWorker:
         await self._rest()
 
     async def _rest(self) -> None:
-        """Until there is something to do. What the answers say waits a breath; a ring does not."""
-        if not await _comes(self._bells, BREATH):
-            pause = KEEP_SECONDS if self._live else max(0.0, self._look_at - time.monotonic())
-            await _comes(self._woken, min(pause, KEEP_SECONDS))
+        """Until there is something to do. A nudge waits a breath for others, a ring does not."""
+        pause = KEEP_SECONDS if self._live else max(0.0, self._look_at - time.monotonic())
+        if await _comes(self._woken, min(pause, KEEP_SECONDS)):
+            await _comes(self._bells, BREATH)
         self._bells.clear()
         self._woken.clear()
 

@@ -86,7 +86,7 @@ def test_an_agent_is_idle_only_when_its_last_answer_ended(crew: Crew, start: Sta
     start(script)
     crew.wait(short, "processed")
 
-    assert crew.doing("trunks") in ("thinking", "writing")
+    wait_until(lambda: crew.doing("trunks") in ("thinking", "writing"), what="an agent at work")
     crew.wait(long, "processed", timeout=20)
     assert crew.doing("trunks") == "idle"
 
@@ -228,10 +228,9 @@ def test_a_retry_begins_a_new_attempt(crew: Crew, start: Start) -> None:
 def test_a_ring_does_not_wait_until_the_worker_has_taken_breath(
     crew: Crew, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = start(lambda body: Say("here"))
-    crew.wait(crew.ask(), "processed")
     monkeypatch.setattr(chat, "BREATH", 60.0)
-    running.worker.ring()  # the breath that it takes now is a long one
+    start(lambda body: Say("here"))
+    crew.wait(crew.ask(), "processed")  # the end of which is a nudge
 
     assert crew.wait(crew.ask(), "processed").attempts == 1
 
