@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 KEEP_SECONDS = 0.5
 PASS_ON_SECONDS = 0.2
-BREATH = 0.02  # seconds between two rounds at least, so that many nudges become one
+BREATH = 0.05  # seconds for which a nudge waits for others: what agents do is written less often so
 DRAIN_SECONDS = 20.0
 GIVE_UP_SECONDS = 3.0
 HANGS_AFTER = 10.0
@@ -62,7 +62,7 @@ class ChatWorker:
     async def serve(self) -> None:
         """Work until `stop`. Then nothing is left behind but rows that others can take."""
         self._loop = asyncio.get_running_loop()
-        self._woken = asyncio.Event()
+        self._woken, self._bells = asyncio.Event(), asyncio.Event()
         self._provider: Provider = provider_from(self._settings)
         self._app.extensions["bell"] = self
         self._heartbeat.start()
@@ -84,7 +84,7 @@ class ChatWorker:
     def stop(self) -> None:
         """Claim nothing more and let the turns end; a second time: end them now. From any thread."""
         self._stops += 1
-        self._from_anywhere(lambda: self._woken.set())
+        self._from_anywhere(self._call)
 
     def ring(self) -> None:
         """Work may wait, or a wish to stop. From any thread; another worker is rung when this one is full."""
@@ -92,10 +92,14 @@ class ChatWorker:
 
     def _rung(self) -> None:
         self._look_at = 0.0
-        self._woken.set()
+        self._call()
         if len(self._live) >= self._slots and self._passing_on is None:
             # After a while: alone, it would hear itself, again and again.
             self._passing_on = self._loop.call_later(PASS_ON_SECONDS, self._pass_on)
+
+    def _call(self) -> None:
+        self._bells.set()
+        self._woken.set()
 
     def _pass_on(self) -> None:
         self._passing_on = None
@@ -124,10 +128,11 @@ class ChatWorker:
         await self._rest()
 
     async def _rest(self) -> None:
-        await asyncio.sleep(BREATH)
+        """Until there is something to do. A nudge waits a breath for others, a ring does not."""
         pause = KEEP_SECONDS if self._live else max(0.0, self._look_at - time.monotonic())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), min(pause, KEEP_SECONDS))
+        if await _comes(self._woken, min(pause, KEEP_SECONDS)):
+            await _comes(self._bells, BREATH)
+        self._bells.clear()
         self._woken.clear()
 
     async def _keep(self) -> None:
@@ -304,6 +309,12 @@ class ChatWorker:
     def _cancel_all(self, why: Why) -> None:
         for one in list(self._live.values()):
             one.cancel(why)
+
+
+async def _comes(event: asyncio.Event, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(event.wait(), seconds)
+    return False
 
 
 def _limit(sentence: str) -> str:

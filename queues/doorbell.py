@@ -55,6 +55,7 @@ class WorkerBell:
         self._thread: threading.Thread | None = None
         self._resume_at = 0.0
         self._failures = 0
+        self._unheard = 0
 
     def ring(self) -> None:
         """Rings that come while one is on its way become one; while Redis is ill they are dropped."""
@@ -82,7 +83,7 @@ class WorkerBell:
             if time.monotonic() < self._resume_at:
                 continue  # rung while the last try was still failing
             try:
-                ring_once(client, self._queue)
+                self._unheard = ring_once(client, self._queue, self._unheard)
                 self._failures = 0
             except RedisError as error:
                 self._resume_at = time.monotonic() + PAUSES[min(self._failures, len(PAUSES) - 1)]
@@ -91,21 +92,29 @@ class WorkerBell:
                 self._failures += 1
 
 
-def ring_once(client: Redis, queue: str) -> None:
-    """Enqueue one look, unless one waits already: it will see what this one would have seen."""
+def ring_once(client: Redis, queue: str, unheard: int = 0) -> int:
+    """Enqueue one look; the answer is how many wait now, which the next call is told.
+
+    While some are `unheard` it asks first, which is another trip: one that waits will see everything.
+    """
     # Here, because a process that never rings need not load it, and the web process starts faster.
     from rq import Queue
     from rq.serializers import JSONSerializer
 
     jobs = Queue(queue, connection=client, serializer=JSONSerializer)
-    if jobs.count == 0:
+    if unheard > 1 and (waiting := jobs.count):
+        return waiting
+    with client.pipeline() as pipe:
         jobs.enqueue_call(
             LOOK,
             timeout=-1,  # it only sets a flag; a real limit would cost the worker a thread each time
             result_ttl=0,
             ttl=JOB_SECONDS,
             failure_ttl=JOB_SECONDS,
+            pipeline=pipe,
         )
+        pipe.llen(jobs.key)
+        return int(pipe.execute()[-1])
 
 
 def install(app: Flask) -> None:

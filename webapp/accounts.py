@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -40,8 +40,11 @@ DEMO_AGENTS = (
     ("linus", "Linus", "Research", "Looks things up, compares them, and answers in short."),
 )
 
+IN_LINE_SECONDS = 5
 _HASHING = threading.BoundedSemaphore(2)
 """Two hashes at a time: a flood of sign-ins must leave a core for everybody else."""
+_SIGNING_IN = threading.BoundedSemaphore(2)
+"""Two sign-ins at a time, refused ones too: the rest of a flood waits where it is in nobody's way."""
 
 
 def note(action: str, subject: str, project_id: UUID | None = None, **detail: Any) -> None:
@@ -50,24 +53,29 @@ def note(action: str, subject: str, project_id: UUID | None = None, **detail: An
 
 
 @contextmanager
-def _hashing_slot() -> Iterator[None]:
-    if not _HASHING.acquire(timeout=5):
+def _slot(of: threading.BoundedSemaphore) -> Iterator[None]:
+    if not of.acquire(timeout=IN_LINE_SECONDS):
         raise Busy("too many people sign in at this moment, try again")
     try:
         yield
     finally:
-        _HASHING.release()
+        of.release()
+
+
+def turn_to_sign_in() -> AbstractContextManager[None]:
+    """What signing in does, its answer included, is done inside. Busy after `IN_LINE_SECONDS`."""
+    return _slot(_SIGNING_IN)
 
 
 def hashed(password: object) -> str:
     """The hash of a new password. Slow: outside any transaction."""
-    with _hashing_slot():
+    with _slot(_HASHING):
         made: str = current_app.extensions["offload"](hash_password, password)
         return made
 
 
 def _matches(stored: str | None, password: str) -> bool:
-    with _hashing_slot():
+    with _slot(_HASHING):
         return bool(current_app.extensions["offload"](password_matches, stored, password))
 
 

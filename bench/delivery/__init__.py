@@ -30,8 +30,9 @@ NOTES = [
     "time is from sending the request to the arrival at each page; all pages are in one Python process, "
     "whose own work is in the figures.",
     "The stall is what `/healthz`, asked every 5 ms by another process, waits for its answer. In the storm 8 "
-    "connections sign in with wrong passwords without a pause, each from another address, and on SQLite "
-    "another process holds the write lock for 200 ms twice a second.",
+    "connections sign in with wrong passwords without a pause, each from another address: "
+    "200 reach the slow hash, as many as one minute allows, and the others are refused. On SQLite another "
+    "process holds the write lock for 200 ms twice a second.",
 ]
 
 

@@ -13,7 +13,7 @@ from agents.demo import OWN_KEY, addressed
 from agents.wire import Call, Fail, Fault, Say
 from models import Delivery, Proposal, db, labs
 from models.markup import Rendered, render
-from queues import deliveries
+from queues import chat, deliveries
 from queues.deliveries import Claimed
 from tests.queues.conftest import Running
 from tests.queues.crew import Crew
@@ -103,7 +103,7 @@ def test_an_agent_is_idle_only_when_its_last_answer_ended(crew: Crew, start: Sta
     start(script)
     crew.wait(short, "processed")
 
-    assert crew.doing("trunks") in ("thinking", "writing")
+    wait_until(lambda: crew.doing("trunks") in ("thinking", "writing"), what="an agent at work")
     crew.wait(long, "processed", timeout=20)
     assert crew.doing("trunks") == "idle"
 
@@ -240,6 +240,16 @@ def test_a_retry_begins_a_new_attempt(crew: Crew, start: Start) -> None:
 
     assert crew.wait(asked, "processed").attempts == 2
     assert {d["attempt"] for d in running.deltas()} == {2}
+
+
+def test_a_ring_does_not_wait_until_the_worker_has_taken_breath(
+    crew: Crew, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "BREATH", 60.0)
+    start(lambda body: Say("here"))
+    crew.wait(crew.ask(), "processed")  # the end of which is a nudge
+
+    assert crew.wait(crew.ask(), "processed").attempts == 1
 
 
 def test_a_backlog_is_worked_off_in_order_on_return(crew: Crew, start: Start) -> None:

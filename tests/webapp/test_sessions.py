@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -23,6 +24,7 @@ from tests import factories
 from tests.webapp.conftest import Site
 from webapp import accounts
 from webapp.auth import client_address
+from webapp.pages import sessions
 
 COOKIE = "tr_sid"
 
@@ -287,6 +289,41 @@ def test_what_is_throttled_is_not_hashed(app: Flask, site: Site, monkeypatch: py
 
     assert sign_in(app.test_client(), email).status_code == 429
     assert hashed == []
+
+
+def test_a_refusal_comes_late_and_nobody_waits_in_line_behind_it(
+    app: Flask, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood that is refused at once would be fast enough to keep everybody else waiting."""
+    email = site.people["member"].email
+    line = threading.BoundedSemaphore(1)
+    slept: list[tuple[float, bool]] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append((seconds, free := line.acquire(blocking=False)))
+        if free:
+            line.release()
+
+    monkeypatch.setattr(accounts, "_SIGNING_IN", line)
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(sleep=sleep))
+    answers = [sign_in(app.test_client(), email, f"guess number {number}") for number in range(6)]
+
+    assert [each.status_code for each in answers] == [422] * 5 + [429]
+    assert slept == [(sessions.REFUSED_SECONDS, True)]
+
+
+def test_sign_ins_stand_in_line_and_are_told_when_it_is_long(
+    app: Flask, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "IN_LINE_SECONDS", 0)
+    email = site.people["member"].email
+    with accounts.turn_to_sign_in():
+        assert sign_in(app.test_client(), email).status_code == 303
+        with accounts.turn_to_sign_in():
+            full = sign_in(app.test_client(), email)
+
+    assert full.status_code == 503
+    assert sign_in(app.test_client(), email).status_code == 303
 
 
 def test_an_unknown_address_costs_as_much_work_as_a_known_one(

@@ -1,5 +1,7 @@
 """Signing in and out, and a new password by a one-time link."""
 
+import time
+
 from flask import Blueprint, Response, current_app, g, make_response, redirect, render_template, request
 from sqlalchemy import exists, select
 from sqlalchemy.exc import OperationalError
@@ -22,6 +24,9 @@ from webapp.csrf import session_cookie_name
 from webapp.errors import disk_is_full
 
 bp = Blueprint("sessions", __name__)
+
+REFUSED_SECONDS = 0.25
+"""How long the answer waits that says "too often": a flood must gain no speed by being refused."""
 
 
 def safe_next(path: str | None) -> str:
@@ -51,6 +56,15 @@ def _form(email: str, going: str, error: str | None = None, nobody: bool = False
 @bp.post("/sign-in")
 @policy(OPEN)
 def create() -> AnyResponse:
+    with accounts.turn_to_sign_in():
+        answer = _create()
+    if answer.status_code == 429:
+        db.session.rollback()  # who waits holds nothing
+        time.sleep(REFUSED_SECONDS)
+    return answer
+
+
+def _create() -> AnyResponse:
     email, password = request.form.get("email", ""), request.form.get("password", "")
     going = safe_next(request.form.get("next"))
     try:
