@@ -183,14 +183,14 @@ def test_nobody_else_changes_anything_in_it(secret: Secret, app: Flask, db: SQLA
         ("DELETE", f"/api/messages/{message}/reactions/👍", {}),
         ("POST", f"/api/deliveries/{secret.writing.id}/stop", {}),
         ("POST", f"/api/deliveries/{secret.writing.id}/retry", {}),
-        ("POST", f"/api/proposals/{secret.proposal.id}/approve", decide | {"name": None}),
-        ("POST", f"/api/proposals/{secret.proposal.id}/reject", decide | {"reason": ""}),
+        ("POST", f"/api/proposals/{secret.proposal.id}/approve", decide),
+        ("POST", f"/api/proposals/{secret.proposal.id}/reject", decide),
         ("POST", f"/api/proposals/{secret.proposal.id}/later", {}),
     ]
 
     for method, path, said in asked:
         answer = client.open(path, method=method, json=said)
-        assert answer.status_code in (401, 403, 404, 422), (path, answer.status_code)
+        assert answer.status_code in (401, 403, 404), (path, answer.status_code)
         assert WORD not in answer.text
 
     db.session.expire_all()
