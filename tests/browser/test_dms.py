@@ -252,7 +252,7 @@ class TestPanes:
         told("trunks", "mara", *[f"line {number}." for number in range(1, 121)])
         mara = house.enter("mara", "/oasis/dms?left=trunks&around=30")
 
-        expect(Pane(mara.page, "left").message("line 30.")).to_be_focused()
+        expect(Pane(mara.page, "left").message("line 30.")).to_be_in_viewport()
 
     def test_what_an_agent_says_is_counted_until_it_is_read(self, house: House, told: Told) -> None:
         mara = house.enter("mara", "/oasis/agents")

@@ -179,8 +179,10 @@ class TestConversations:
 
     @pytest.mark.parametrize("how", ["removed", "deactivated"])
     def test_who_leaves_hears_nothing_more_of_them(
-        self, world: World, db: SQLAlchemy, pump: Pump, mine: str, how: str
+        self, world: World, db: SQLAlchemy, mine: str, how: str
     ) -> None:
+        pump = world.pump()
+        pump.turn()
         world.jonas.join(world.project, "owner")
         something_said(world, db)
         pump.turn()

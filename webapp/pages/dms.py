@@ -1,6 +1,7 @@
 """The DMs page: two private conversations with agents, side by side."""
 
 from datetime import timedelta
+from typing import Any
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -45,7 +46,7 @@ def show(project_key: str) -> AnyResponse:
     return rendering.kept_page(_show)
 
 
-def _last_open() -> dict[str, str]:
+def _last_open() -> dict[str, Any]:
     """What the cookie remembers; at first the project's default agent."""
     left, dot, right = request.cookies.get(OPEN, "").partition(".")
     return {"left": left, "right": right} if dot else {"left": current_project().default_agent_key or ""}

@@ -246,7 +246,7 @@ class TestPage:
             ("left=bulma&right=bulma", ["bulma", ""]),
             ("left=nobody&right=", ["", ""]),
             ("right=bulma", ["", "bulma"]),
-            ("left=BULMA&right=%00", ["", ""]),
+            ("left=BULMA&right=%E2%9C%85", ["", ""]),
             ("left=x" + "y" * 300, ["", ""]),
         ],
     )

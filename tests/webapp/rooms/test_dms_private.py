@@ -112,9 +112,9 @@ def _say(thread: Thread, who: User, text: str, **more: Any) -> Message:
 Client = Callable[[Secret, Flask], FlaskClient]
 
 
-def _token(kind: str, **more: Any) -> Client:
+def _token(kind: str, own: bool = False, **more: Any) -> Client:
     def client(secret: Secret, app: Flask) -> FlaskClient:
-        who = {"who": secret.kim} if more.pop("own", False) else {}
+        who = {"who": secret.kim} if own else {}
         return factories.bearer(app, factories.token(secret.house.project, kind, **who, **more)[1])
 
     return client
