@@ -10,6 +10,7 @@ Kind = Literal["person", "agent", "worker", "nobody"]
 RIGHTS: dict[str, str] = {
     "project.read": "viewer",
     "message.read": "viewer",
+    "dm.read": "viewer",
     "thread.mark_read": "viewer",
     "message.post": "member",
     "message.edit_own": "member",
@@ -40,7 +41,7 @@ TOKEN_RIGHTS: dict[str, frozenset[str]] = {
     "worker": frozenset({"project.read"}),
     "user": frozenset({"project.read", "message.read", "message.post", "message.react", "thread.mark_read"}),
 }
-"""The most that a token of each kind can be given, whatever its scopes say."""
+"""The most that a token of each kind can be given, whatever its scopes say; conversations are for people."""
 
 
 @dataclass(frozen=True)

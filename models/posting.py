@@ -68,13 +68,21 @@ def _address(
         called = draft.rendered.mentions if draft.deliver_to is None else [draft.deliver_to]
         _call_others(thread, message, called, tokens=0)
         return
-    answer_to = quoted.get(draft.reply_to) if draft.reply_to else None
-    people, agents = audience.of(draft.rendered.mentions, answer_to)
-    if draft.deliver_to is not None:
-        agents = [draft.deliver_to]
+    people, agents = _addressed(thread, draft, quoted, audience)
     message.addressed = people or None
     message.target_agent_key = agents[0] if len(agents) == 1 else None
     Delivery.address(message, agents)
+
+
+def _addressed(
+    thread: Thread, draft: Draft, quoted: dict[UUID, Message], audience: Audience
+) -> tuple[list[str], list[str]]:
+    """(ids of people, keys of agents). Whoever is named in a conversation besides its agent hears nothing."""
+    if thread.agent_key is not None:
+        return [], [key for key in audience.agents if key == thread.agent_key]
+    answer_to = quoted.get(draft.reply_to) if draft.reply_to else None
+    people, agents = audience.of(draft.rendered.mentions, answer_to)
+    return people, agents if draft.deliver_to is None else [draft.deliver_to]
 
 
 def _repeated(before: Message, draft: Draft, thread: Thread) -> Message | DomainError:
@@ -93,10 +101,12 @@ def deliver(thread: Thread, message: Message, agent_key: str, by_agent: str | No
     """Deliver a message that exists to one agent, unless it goes there already.
 
     An agent that asks for it takes a turn, which the breaker may hold. Conflict when it means itself,
-    or there is nothing to deliver.
+    there is nothing to deliver, or the message is of a conversation with another agent.
     """
     if agent_key == by_agent:
         raise _to_itself()
+    if thread.agent_key not in (None, agent_key):
+        raise Conflict("a conversation is between a person and one agent")
     if message.goes_to(agent_key):
         return
     if by_agent is None:
@@ -265,7 +275,12 @@ def answer(delivery: Delivery, said: Answer, meta: dict[str, Any], tokens: int) 
 
 
 def _call_others(thread: Thread, message: Message, mentions: Sequence[str], tokens: int) -> None:
-    """An agent's message goes only to the agents it mentions, and the breaker counts such turns."""
+    """An agent's message goes only to the agents it mentions, and the breaker counts such turns.
+
+    In a conversation it goes to nobody: no other agent hears what is said there.
+    """
+    if thread.agent_key is not None:
+        return
     called = [
         key for key in Audience(thread.project_id).mentioned_agents(mentions) if key != message.author_key
     ]

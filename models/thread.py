@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy import (
     CheckConstraint,
@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     exists,
     false,
+    or_,
     select,
     update,
 )
@@ -24,10 +25,11 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 from sqlalchemy.orm.attributes import set_committed_value
 
 from models import labs
+from models.agent import Agent
 from models.base import Model, Row, changed_rows, db, touch, utcnow
 from models.errors import Conflict
 from models.project import Project, ProjectSetting
-from models.user import User
+from models.user import Membership, User
 
 if TYPE_CHECKING:
     from models.message import Message
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 BREAKER_TURNS = 6
 """How many turns agents may take among themselves before a person is asked."""
 BREAKER_TOKENS = 60_000
+DM = "DM:"
+"""How the title of a conversation begins; its agent's key follows."""
 _FLAGS = tuple(labs.OF_THREAD.items())
 
 
@@ -61,7 +65,10 @@ class Thread(Row, Model):
 
     @classmethod
     def is_open(cls, thread_id: Any) -> Any:
-        """In SQL: whether anybody may be in this thread, since its flag is on and its project in use."""
+        """In SQL: whether anybody may be in this thread.
+
+        Its flag is on and its project in use; a conversation's owner is still a member.
+        """
         thread, project, setting = aliased(cls), aliased(Project), aliased(ProjectSetting)
         flags = ((thread.kind == kind, setting.value[flag].as_boolean()) for kind, flag in _FLAGS)
         return exists().where(
@@ -71,6 +78,58 @@ class Thread(Row, Model):
             setting.project_id == thread.project_id,
             setting.key == labs.SETTING,
             case(*flags, else_=false()),
+            or_(
+                thread.owner_user_id.is_(None), Membership.is_active(thread.project_id, thread.owner_user_id)
+            ),
+        )
+
+    @property
+    def agent_key(self) -> str | None:
+        """The one agent of a conversation; None in a room."""
+        return self.title.removeprefix(DM) if self.kind == "dm" else None
+
+    @classmethod
+    def dm(cls, project_id: UUID, user_id: UUID, agent_key: str) -> Thread:
+        """The person's conversation with this agent, begun now if there is none: something is said in it.
+
+        The caller knows that the person is a member and the agent one of the project's.
+        """
+        title = DM + agent_key
+        mine = select(cls).where(
+            cls.project_id == project_id, cls.owner_user_id == user_id, cls.title == title
+        )
+        if (found := db.session.scalar(mine)) is not None:
+            return found
+        thread = cls._dm(project_id, user_id, agent_key)
+        try:
+            with db.session.begin_nested():
+                db.session.add(thread)
+        except IntegrityError:
+            return db.session.scalars(mine).one()
+        return thread
+
+    @classmethod
+    def unbegun(cls, thread_id: UUID, user_id: UUID) -> Thread | None:
+        """The person's conversation that will have this id, not stored; None when the id is no such."""
+        agents = (
+            select(Agent.project_id, Agent.key)
+            .join(Membership, Membership.project_id == Agent.project_id)
+            .join(Project, Project.id == Agent.project_id)
+            .where(Membership.user_id == user_id, Agent.archived_at.is_(None), Project.archived_at.is_(None))
+        )
+        for project_id, agent_key in db.session.execute(agents):
+            if dm_id(project_id, user_id, agent_key) == thread_id:
+                return cls._dm(project_id, user_id, agent_key)
+        return None
+
+    @classmethod
+    def _dm(cls, project_id: UUID, user_id: UUID, agent_key: str) -> Thread:
+        return cls(
+            id=dm_id(project_id, user_id, agent_key),
+            project_id=project_id,
+            title=DM + agent_key,
+            kind="dm",
+            owner_user_id=user_id,
         )
 
     def next_seq(self, count: int = 1) -> int:
@@ -141,6 +200,11 @@ class Thread(Row, Model):
             db.session.flush()
             Message.read_by(self, user, before, seq)
         return mark
+
+
+def dm_id(project_id: UUID, user_id: UUID, agent_key: str) -> UUID:
+    """The id of a conversation, also before it begins: every tab writes the first message to the same one."""
+    return uuid5(project_id, f"{user_id}:{agent_key}")
 
 
 class ThreadRead(Row, Model):

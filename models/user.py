@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, exists, select
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from models.base import Model, Row, db, utcnow
 from models.errors import Conflict, Invalid, NotFound
@@ -88,7 +90,7 @@ class User(Row, Model):
             self.deactivated_at = utcnow()
             db.session.flush()
             for membership in self.memberships:
-                membership.decide_no_more(self)
+                membership.has_left(self)
 
     def reactivate(self) -> None:
         self.deactivated_at = None
@@ -151,6 +153,27 @@ class Membership(Row, Model):
     project: Mapped[Project] = relationship()
 
     @classmethod
+    def is_active(cls, project_id: Any, user_id: Any) -> Any:
+        """In SQL: whether this person is a member there whose account is in use."""
+        mine, user = aliased(cls), aliased(User)
+        return exists().where(
+            mine.project_id == project_id,
+            mine.user_id == user_id,
+            user.id == mine.user_id,
+            user.deactivated_at.is_(None),
+        )
+
+    @classmethod
+    def active_in(cls, project_ids: Collection[UUID]) -> dict[UUID, frozenset[UUID]]:
+        """The people of each of these projects whose accounts are in use."""
+        query = select(cls.project_id, cls.user_id).join(User, User.id == cls.user_id)
+        rows = db.session.execute(query.where(cls.project_id.in_(project_ids), User.deactivated_at.is_(None)))
+        people: dict[UUID, set[UUID]] = {project_id: set() for project_id in project_ids}
+        for project_id, user_id in rows:
+            people[project_id].add(user_id)
+        return {project_id: frozenset(found) for project_id, found in people.items()}
+
+    @classmethod
     def of(cls, project_id: UUID, user_id: UUID) -> Membership | None:
         return db.session.scalar(select(cls).where(cls.project_id == project_id, cls.user_id == user_id))
 
@@ -171,7 +194,14 @@ class Membership(Row, Model):
         who = self.user
         db.session.delete(self)
         db.session.flush()
+        self.has_left(who)
+
+    def has_left(self, who: User) -> None:
+        """What this person approved is for others to decide, and his conversations are closed."""
+        from models.delivery import Delivery
+
         self.decide_no_more(who)
+        Delivery.put_back_closed(self.project_id)
 
     def decide_no_more(self, who: User) -> None:
         """What this person approved and nobody began is for others to decide."""

@@ -102,6 +102,7 @@ class Answering:
             "delta",
             {
                 "stream": claimed.stream,
+                "project_id": str(claimed.project_id),
                 "thread_id": str(claimed.thread_id),
                 "message_id": str(claimed.reply_id),
                 "delivery_id": str(claimed.id),

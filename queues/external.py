@@ -52,7 +52,10 @@ def progress(
     if len(text) > LONGEST_REPORTED:
         raise invalid("text", f"would be longer than {LONGEST_REPORTED:,} characters")
     Delivery.progress(token, text)
-    roster.say(agent.project_id, [agent.key], *doing)
+    status, activity = doing
+    # Everybody of the project reads this line: what a conversation is about does not stand there.
+    private = db.session.get_one(Thread, delivery.thread_id).agent_key is not None
+    roster.say(agent.project_id, [agent.key], status, "" if private else activity)
     return text
 
 
@@ -83,6 +86,7 @@ def delta(delivery: Delivery, before: str, text: str) -> dict[str, Any] | None:
         return None
     grew = text.startswith(before)
     said = {
+        "project_id": str(delivery.project_id),
         "thread_id": str(delivery.thread_id),
         "message_id": str(delivery.reply_id),
         "delivery_id": str(delivery.id),

@@ -10,12 +10,11 @@ from models.message import Message, Reaction
 from models.proposal import Proposal
 from models.run import Run
 from models.thread import Thread
+from models.user import Membership
 from realtime.rows import Item, Rows
 
 TABLES = frozenset(model.__tablename__ for model in (Thread, Message, Reaction, Delivery, Proposal, Run))
 """The tables of what stands in threads."""
-_KINDS = {"project": "room", "user": "dm"}
-"""The kind of the threads that each kind of stream carries."""
 
 
 class Doors:
@@ -24,27 +23,53 @@ class Doors:
     def __init__(self) -> None:
         self._epoch: int | None = None
         self._open: dict[UUID, frozenset[str]] = {}
+        self._people: dict[UUID, frozenset[UUID]] = {}
+        """Whose conversations are open, in the projects where any are."""
         self._shut: set[str] = set()
+        self._heard: set[UUID] = set()
+        """Projects of which something was heard, but nothing is known."""
 
     def look(self, rows: Rows, epoch: int | None = None) -> None:
         """In the snapshot of the rows, and of the epoch: learn what decides about them."""
-        wanted = {row.project_id for row in rows.of(TABLES)}
+        heard, self._heard = self._heard, set()
+        wanted = {row.project_id for row in rows.of(TABLES)} | heard
         wanted = wanted | self._open.keys() if epoch != self._epoch else wanted - self._open.keys()
         if wanted:
             self._open = self._open | labs.open_threads(wanted)
+            talking = [project_id for project_id in wanted if "dm" in self._open[project_id]]
+            self._people = self._people | dict.fromkeys(wanted, frozenset()) | Membership.active_in(talking)
             closed = (project_id for project_id, kinds in self._open.items() if "room" not in kinds)
             self._shut = {f"project:{project_id}" for project_id in closed}
         self._epoch = epoch
 
-    def shut(self, stream: str) -> bool:
-        """Whether the room whose project's stream this is was seen closed."""
-        return stream in self._shut
+    def shut(self, stream: str, project_id: UUID | None = None) -> bool:
+        """Whether what is said in threads may not be heard on this stream, as far as is known.
+
+        A project's stream carries its room; a person's stream his conversations in the project `project_id`,
+        of which the next look learns when nothing is known yet.
+        """
+        if project_id is None or (owner := _owner(stream)) is None:
+            return stream in self._shut
+        if project_id not in self._open:
+            self._heard.add(project_id)
+            return False
+        return owner not in self._people[project_id]
 
     def through(self, stream: str, items: list[Item], rows: Rows) -> list[Item]:
         """The items without those of closed threads; one whose row is gone says nothing of it."""
-        kind = _KINDS.get(stream.partition(":")[0])
-        return [item for item in items if item.table not in TABLES or self._shows(item, kind, rows)]
+        owner = _owner(stream)
+        return [item for item in items if item.table not in TABLES or self._shows(item, owner, rows)]
 
-    def _shows(self, item: Item, kind: str | None, rows: Rows) -> bool:
+    def _shows(self, item: Item, owner: UUID | None, rows: Rows) -> bool:
         row = rows.get(item)
-        return row is None or kind in self._open.get(row.project_id, ())
+        if row is None:
+            return True
+        if owner is not None:
+            return owner in self._people.get(row.project_id, ())
+        return "room" in self._open.get(row.project_id, ())
+
+
+def _owner(stream: str) -> UUID | None:
+    """Whose stream it is; None for a project's."""
+    kind, _, text = stream.partition(":")
+    return UUID(text) if kind == "user" else None

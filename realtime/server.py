@@ -207,9 +207,13 @@ class Server:
         self._signal("presence", payload, f"project:{payload['project_id']}")
 
     def _signal(self, event: str, payload: dict[str, Any], stream: str, skip_sid: str | None = None) -> None:
-        """What may be lost; and is, while nobody knows who may still hear it, and in a closed room."""
-        if not (self.pump.blind or (event in OF_THREADS and self.pump.doors.shut(stream))):
+        """What may be lost; and is, while nobody knows who may still hear it, and in a closed thread."""
+        if not (self.pump.blind or (event in OF_THREADS and self._closed(stream, payload))):
             self.socketio.emit(event, payload, to=stream, skip_sid=skip_sid)
+
+    def _closed(self, stream: str, payload: dict[str, Any]) -> bool:
+        project_id = payload.get("project_id")
+        return self.pump.doors.shut(stream, UUID(project_id) if project_id else None)
 
     def _publisher(self, kind: str) -> Callable[[dict[str, Any]], None]:
         def publish(payload: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import FollowController from "./controllers/follow_controller.js"
 import KeysController from "./controllers/keys_controller.js"
 import MenuController from "./controllers/menu_controller.js"
 import OutboxController from "./controllers/outbox_controller.js"
+import PanesController from "./controllers/panes_controller.js"
 import PresenceController from "./controllers/presence_controller.js"
 import ReactionsController from "./controllers/reactions_controller.js"
 import ReadController from "./controllers/read_controller.js"
@@ -34,7 +35,8 @@ const application = Application.start()
 const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
   breaker: BreakerController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
-  delivery: DeliveryController, editor: EditorController, follow: FollowController, keys: KeysController, menu: MenuController, outbox: OutboxController, presence: PresenceController,
+  delivery: DeliveryController, editor: EditorController, follow: FollowController, keys: KeysController, menu: MenuController, outbox: OutboxController,
+  panes: PanesController, presence: PresenceController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController,

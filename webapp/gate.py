@@ -54,7 +54,7 @@ def write(posts: Sequence[Post]) -> list[Message | DomainError]:
             place for place, post in enumerate(posts) if post.thread_id == thread_id and place not in outcomes
         ]
         if places:
-            messages = post_all(rights.threads[thread_id], [posts[place].draft for place in places])
+            messages = post_all(rights.thread(thread_id), [posts[place].draft for place in places])
             outcomes.update(zip(places, messages, strict=True))
     crashpoint("post.before_commit")
     db.session.commit()
@@ -70,6 +70,8 @@ class _Rights:
         tokens = {post.caller.token_id for post in posts if post.caller.token_id}
         wanted = {"ids": {post.thread_id for post in posts}}
         self.threads = {thread.id: thread for thread in db.session.scalars(_THREADS, wanted)}
+        self._unbegun = self._find_unbegun(posts)
+        self.threads |= self._unbegun
         projects = {thread.project_id for thread in self.threads.values()}
         self._flags = {project_id: labs.read(project_id) for project_id in projects}
         self._alive: set[UUID] = set()
@@ -79,6 +81,24 @@ class _Rights:
             self._read(_SESSIONS, {"ids": sessions, "projects": projects, **at})
         if tokens:
             self._read(_TOKENS, {"ids": tokens, "now": utcnow()})
+
+    def _find_unbegun(self, posts: Sequence[Post]) -> dict[UUID, Thread]:
+        """The conversations that begin with one of these posts: nothing is stored of them yet."""
+        found: dict[UUID, Thread] = {}
+        for post in posts:
+            if post.thread_id not in self.threads and post.caller.session_id and post.caller.id:
+                thread = Thread.unbegun(post.thread_id, post.caller.id)
+                found |= {post.thread_id: thread} if thread is not None else {}
+        return found
+
+    def thread(self, thread_id: UUID) -> Thread:
+        """The thread to post in, which begins with that when it is a conversation."""
+        thread = self._unbegun.get(thread_id)
+        if thread is None:
+            return self.threads[thread_id]
+        assert thread.owner_user_id is not None
+        assert thread.agent_key is not None
+        return Thread.dm(thread.project_id, thread.owner_user_id, thread.agent_key)
 
     def _read(self, query: Any, asked: dict[str, Any]) -> None:
         for key, project_id, role in db.session.execute(query, asked):

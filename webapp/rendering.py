@@ -22,7 +22,9 @@ from models.session import LONGEST, NOTED_EVERY
 from models.thread import Thread, ThreadRead
 from models.user import Membership, User
 from realtime import health
+from webapp import conversations
 from webapp.auth import current_project, current_user, principal, projects
+from webapp.conversations import Conversation
 from webapp.csrf import csrf_token, session_cookie_name
 from webapp.kept import Document, Kept, Place, Recent, State
 from webapp.security import csp_nonce
@@ -124,14 +126,21 @@ def layout(state: State) -> dict[str, Any]:
     project, user = current_project(), current_user()
     flags = labs.read(project.id)
     room, read_seq = _room(project, user) if flags["team_room"] else (None, 0)
+    people_and_agents = roster(project, state.place(f"project:{project.id}"))
+    dms = _dms(project, user, people_and_agents["agents"]) if flags["dms"] else None
     return {
         "project": project,
         "projects": _by_name(projects()),
         "flags": flags,
-        "roster": roster(project, state.place(f"project:{project.id}")),
+        "roster": people_and_agents,
         "streams": [{"name": place.name, "seq": place.head} for place in state.places],
         "room": room,
         "room_read_seq": read_seq,
+        "dms": dms,
+        "unread": {
+            "room": [(str(room.id), room.last_seq, read_seq)] if room else [],
+            "dms": [(str(one.thread_id), one.last_seq, one.read_seq) for one in dms or ()],
+        },
         "health": _health(),
         "demo": not (current_app.config["ANTHROPIC_API_KEY"] or current_app.config["ANTHROPIC_BASE_URL"]),
     }
@@ -146,6 +155,13 @@ def _room(project: Project, user: User) -> tuple[Thread | None, int]:
     query = select(Thread, ThreadRead.read_seq).outerjoin(ThreadRead, mark)
     found = db.session.execute(query.where(Thread.project_id == project.id, Thread.kind == "room")).first()
     return (found[0], found[1] or 0) if found else (None, 0)
+
+
+def _dms(project: Project, user: User, agents: list[dict[str, Any]]) -> list[Conversation] | None:
+    """His own conversations; a program with his token has none."""
+    if principal().token_id is not None:
+        return None
+    return conversations.of(user, project.id, [agent["key"] for agent in agents])
 
 
 def _health() -> dict[str, Any]:

@@ -340,6 +340,19 @@ class ThreadList(ma.Schema):
     threads = fields.List(fields.Nested(ThreadRow))
 
 
+class ConversationRow(ma.Schema):
+    agent_key = fields.String()
+    title = fields.String()
+    thread_id = fields.UUID()
+    begun = fields.Boolean()
+    last_seq = fields.Integer()
+    read_seq = fields.Integer()
+
+
+class ConversationList(ma.Schema):
+    dms = fields.List(fields.Nested(ConversationRow))
+
+
 class AgentList(ma.Schema):
     agents = fields.List(fields.Dict())
 

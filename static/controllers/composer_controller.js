@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 import { connection } from "../socket.js"
-import { debounce, somethingOpen, typingIn } from "../helpers/dom.js"
+import { debounce, isMeant, somethingOpen, typingIn } from "../helpers/dom.js"
 import { runCommand } from "../helpers/commands.js"
 import { agent, nameOf } from "../helpers/roster.js"
 
@@ -16,7 +16,7 @@ const HINTS = {
 // Where a message is written: draft, reply, keys, and what will happen to it.
 export default class extends Controller {
   static targets = ["text", "send", "hint", "reply", "error"]
-  static values = { thread: String }
+  static values = { thread: String, agent: String } // the agent of a conversation, which nobody else reads
 
   #replyTo = null
   #typedAt = 0
@@ -41,7 +41,7 @@ export default class extends Controller {
     this.#saveSoon()
     this.#mode()
     this.errorTarget.hidden = true
-    if (!this.textTarget.value || Date.now() - this.#typedAt < TYPING_EVERY_MS) return
+    if (this.agentValue || !this.textTarget.value || Date.now() - this.#typedAt < TYPING_EVERY_MS) return
     this.#typedAt = Date.now()
     connection.emit("typing", { thread_id: this.threadValue })
   }
@@ -69,7 +69,7 @@ export default class extends Controller {
   }
 
   focusKey(event) {
-    if (event.key !== "c" || event.metaKey || event.ctrlKey || event.altKey || typingIn(event.target) || somethingOpen()) return
+    if (event.key !== "c" || event.metaKey || event.ctrlKey || event.altKey || typingIn(event.target) || somethingOpen() || !isMeant(this.element)) return
     event.preventDefault()
     this.textTarget.focus()
   }
@@ -90,7 +90,8 @@ export default class extends Controller {
 
   insert({ params }) { this.#write(params.insert) }
 
-  reply({ detail: { id, author, text } }) {
+  reply({ detail: { id, thread, author, text } }) {
+    if (thread !== this.threadValue) return
     this.#replyTo = { id, author, text }
     this.#showReply()
     this.#save()
@@ -130,10 +131,11 @@ export default class extends Controller {
     text.textContent = this.#replyTo.text
   }
 
-  // What will happen to the message: by the connection, or by the one agent it names that is away.
+  // What will happen to the message: by the connection, or by the one agent it goes to that is away.
   #mode = () => {
     const mode = document.documentElement.dataset.mode ?? "live"
-    const away = [...this.textTarget.value.matchAll(/@([a-z][a-z0-9_-]*)/g)].map(([, key]) => agent(key)).find((one) => one?.status === "offline")
+    const named = this.agentValue ? [this.agentValue] : [...this.textTarget.value.matchAll(/@([a-z][a-z0-9_-]*)/g)].map(([, key]) => key)
+    const away = named.map(agent).find((one) => one?.status === "offline")
     const [tone, words] = mode === "live" && away ? ["warn", `Will be delivered when ${away.name} comes online`] : HINTS[mode]
     const hint = this.hintTarget
     if (tone) hint.dataset.tone = tone

@@ -9,25 +9,24 @@ const DOTS = { idle: "on", offline: "away" }
 export default class extends Controller {
   static targets = ["count"]
 
-
   connect() {
     connection.addEventListener("presence", this.#presence)
     connection.addEventListener("agent", this.#agent)
     connection.addEventListener("changes", this.#changes)
-    document.addEventListener("refresh:done", this.#show)
-    window.addEventListener("mode", this.#show)
-    this.#show()
+    document.addEventListener("refresh:done", this.show)
+    window.addEventListener("mode", this.show)
+    this.show()
   }
 
   disconnect() {
     connection.removeEventListener("presence", this.#presence)
     connection.removeEventListener("agent", this.#agent)
     connection.removeEventListener("changes", this.#changes)
-    document.removeEventListener("refresh:done", this.#show)
-    window.removeEventListener("mode", this.#show)
+    document.removeEventListener("refresh:done", this.show)
+    window.removeEventListener("mode", this.show)
   }
 
-  #show = () => {
+  show = () => {
     for (const row of this.#rows()) this.#showAgent(row, row.dataset.status, row.dataset.activity)
     this.#showPeople()
   }

@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { connection } from "../socket.js"
 import { Offline, request } from "../helpers/api.js"
-import { lastVisible } from "../helpers/anchor.js"
+import { inView, lastVisible } from "../helpers/anchor.js"
 import { throttle } from "../helpers/dom.js"
 import { seqOf } from "../helpers/message.js"
 
@@ -27,7 +27,7 @@ export default class extends Controller {
   looked() { this.soon() }
 
   async #mark() {
-    if (document.visibilityState !== "visible" || !document.hasFocus()) return
+    if (document.visibilityState !== "visible" || !document.hasFocus() || !inView(this.scrollerTarget)) return
     const seq = seqOf(lastVisible([...this.scrollerTarget.querySelectorAll("article[data-seq]")], this.scrollerTarget))
     if (seq <= this.seqValue) return
     this.seqValue = seq

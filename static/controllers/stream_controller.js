@@ -15,7 +15,7 @@ const POINTED_MS = 2500
 // The messages of one thread: puts what arrives in its place, and pages both ways with a bounded number of elements.
 export default class extends Controller {
   static targets = ["scroller", "list", "start", "end", "codebutton"]
-  static values = { thread: String, last: Number, read: Number, before: Boolean, after: Boolean, anchor: Number }
+  static values = { thread: String, last: Number, read: Number, before: Boolean, after: Boolean, anchor: Number, around: { type: String, default: "around" } }
 
   #pages
   #marker = null
@@ -78,13 +78,13 @@ export default class extends Controller {
 
   #open() {
     this.#follow.partial = this.afterValue
-    const linked = /^#message_[\w-]+$/.test(location.hash) && document.getElementById(location.hash.slice(1))
+    const linked = /^#message_[\w-]+$/.test(location.hash) && this.listTarget.querySelector(location.hash)
     const target = linked || this.#bySeq(this.anchorValue)
     const scroller = this.scrollerTarget
     scroller.scrollTop = scroller.scrollHeight
     const line = this.listTarget.querySelector(".day[data-new]")
     if (target) this.#point(target)
-    else if (line && line.getBoundingClientRect().top < scroller.getBoundingClientRect().top) line.scrollIntoView({ block: "start" })
+    else if (line && line.getBoundingClientRect().top < scroller.getBoundingClientRect().top) scroller.scrollTop += line.getBoundingClientRect().top - scroller.getBoundingClientRect().top
     this.#follow.scrolled()
     scroller.dataset.ready = ""
     this.#observe()
@@ -234,9 +234,10 @@ export default class extends Controller {
   #reset = () => {
     const address = new URL(location.href)
     const place = this.#follow.following ? null : firstVisible(this.scrollerTarget)
-    if (place) address.searchParams.set("around", place.dataset.seq)
-    else address.searchParams.delete("around")
+    if (place) address.searchParams.set(this.aroundValue, place.dataset.seq)
+    else address.searchParams.delete(this.aroundValue)
     address.hash = ""
+    history.replaceState(history.state, "", address) // the conversation beside this one adds its own place
     visit(address.href, { action: "replace" })
   }
 }

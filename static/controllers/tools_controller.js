@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { copyText, sibling, somethingOpen, typingIn } from "../helpers/dom.js"
+import { copyText, isMeant, sibling, somethingOpen, typingIn } from "../helpers/dom.js"
 import { idOf, isActive, isMine } from "../helpers/message.js"
 
 const LONG_PRESS_MS = 450
@@ -47,7 +47,7 @@ export default class extends Controller {
   }
 
   press(event) {
-    if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey || somethingOpen()) return
+    if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey || somethingOpen() || !isMeant(this.element)) return
     if (event.key === "Escape") return this.dispatch("stop", { prefix: "room", detail: {} })
     if (typingIn(event.target)) return
     const run = {
@@ -63,14 +63,18 @@ export default class extends Controller {
     const message = this.chosen()
     if (!message || !isActive(message)) return
     const text = message.querySelector(".prose").textContent.trim().replace(/\s+/g, " ").slice(0, 140)
-    this.dispatch("reply", { prefix: "room", detail: { id: idOf(message), author: message.dataset.author, text } })
+    this.dispatch("reply", { prefix: "room", detail: { id: idOf(message), thread: message.dataset.thread, author: message.dataset.author, text } })
   }
 
   copyText() { copyText(this.chosen()?.querySelector(".prose").innerText ?? "") }
 
   copyLink() {
     const message = this.chosen()
-    if (message) copyText(`${location.origin}${this.pathValue}?around=${message.dataset.seq}#${message.id}`)
+    if (!message) return
+    const address = new URL(this.pathValue, location.origin)
+    address.searchParams.set("around", message.dataset.seq)
+    address.hash = message.id
+    copyText(address.href)
   }
 
   #step(by) {

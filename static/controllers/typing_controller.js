@@ -7,7 +7,7 @@ const DOES = { thinking: "is thinking", tool: "is using a tool" }
 
 // One line under the stream: who types, and which agents think.
 export default class extends Controller {
-  static values = { thread: String }
+  static values = { thread: String, agent: String } // in a conversation only its agent is told of
 
   #people = new Map()
   #agents = new Map()
@@ -46,6 +46,7 @@ export default class extends Controller {
   }
 
   #agent = ({ detail: { agent, status, activity, tool } }) => {
+    if (this.agentValue && agent !== this.agentValue) return
     if (status in DOES) this.#agents.set(agent, status === "tool" && (tool || activity) ? `is using ${tool || activity}` : DOES[status])
     else this.#agents.delete(agent)
     this.#show()

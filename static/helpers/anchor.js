@@ -19,6 +19,12 @@ export function firstVisible(scroller) {
   return [...scroller.querySelectorAll("article")].find((element) => element.getBoundingClientRect().bottom > top)
 }
 
+// Whether a scroller stands on the screen: on a phone one conversation is beside the other.
+export function inView(scroller) {
+  const { left, right } = scroller.getBoundingClientRect()
+  return left + right > 0 && left + right < 2 * innerWidth
+}
+
 export function lastVisible(articles, scroller) {
   const bottom = scroller.getBoundingClientRect().bottom + NEAR
   for (let at = articles.length - 1; at >= 0; at--) {

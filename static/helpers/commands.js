@@ -25,8 +25,8 @@ const RUN = {
     tell(element, "room:stop", { agent: key, all: true })
     return { done: true }
   },
-  retry() {
-    const button = [...document.querySelectorAll('.delivery[data-state="failed"] > .btn')].at(-1)
+  retry({ element }) {
+    const button = [...element.closest(".room").querySelectorAll('.delivery[data-state="failed"] > .btn')].at(-1)
     if (!button) return { refused: "No delivery failed here." }
     button.click()
     return { done: true }

@@ -49,6 +49,9 @@ export function throttle(action, wait) {
 
 export const typingIn = (target) => target instanceof Element && target.closest("input, textarea, select, [contenteditable]")
 
+// Of several conversations on a page, keys mean the one that was entered last.
+export const isMeant = (element) => "current" in (element.closest(".pane")?.dataset ?? { current: "" })
+
 export const somethingOpen = () => document.querySelector(":popover-open, dialog[open]")
 
 export async function copyText(text) {

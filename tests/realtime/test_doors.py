@@ -3,7 +3,7 @@
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
-from models import Delivery, Message, User, labs
+from models import Delivery, Membership, Message, Project, User, labs
 from realtime import streams
 from realtime.doors import TABLES
 from realtime.pump import Pump
@@ -145,3 +145,63 @@ def test_what_is_open_is_asked_again_only_after_a_change_of_rights(
     User.create("kim@example.org", "Kim", None)
     db.session.commit()
     assert [asked(), asked()] == [1, 0]
+
+
+class TestConversations:
+    """What is said in them stops by their owner's stream, too, as soon as they are closed."""
+
+    @pytest.fixture
+    def mine(self, world: World) -> str:
+        return f"user:{world.mara.id}"
+
+    def test_a_flag_is_heard_of_by_the_next_look(
+        self, world: World, db: SQLAlchemy, pump: Pump, mine: str
+    ) -> None:
+        project, elsewhere = world.project.id, Project.create("other", "Other")
+        labs.write(elsewhere.id, {"dms": True})
+        world.mara.join(elsewhere, "owner")
+        db.session.commit()
+        for one in (project, elsewhere.id):
+            pump.doors.shut(mine, one)
+        pump.turn()
+        assert not pump.doors.shut(mine, project)
+
+        switch(world, db, dms=False)
+        pump.turn()
+
+        assert pump.doors.shut(mine, project)
+        assert not pump.doors.shut(mine, elsewhere.id), "another project's conversations go on"
+        assert not pump.doors.shut(stream_of(world), project), "the room goes on"
+        switch(world, db, dms=True, team_room=False)
+        pump.turn()
+        assert not pump.doors.shut(mine, project)
+        assert pump.doors.shut(stream_of(world), project)
+
+    @pytest.mark.parametrize("how", ["removed", "deactivated"])
+    def test_who_leaves_hears_nothing_more_of_them(
+        self, world: World, db: SQLAlchemy, mine: str, how: str
+    ) -> None:
+        pump = world.pump()
+        pump.turn()
+        world.jonas.join(world.project, "owner")
+        something_said(world, db)
+        pump.turn()
+        assert not pump.doors.shut(mine, world.project.id)
+        if how == "removed":
+            membership = Membership.of(world.project.id, world.mara.id)
+            assert membership
+            membership.end()
+        else:
+            world.mara.deactivate()
+        db.session.commit()
+        world.packets.clear()
+        pump.turn()
+
+        assert pump.doors.shut(mine, world.project.id)
+        assert not pump.doors.shut(f"user:{world.jonas.id}", world.project.id)
+        private = [packet for packet in world.packets if packet["stream"] == mine]
+        assert private
+        assert not tables([item for packet in private for item in packet["items"]]) & TABLES
+        part = streams.catch_up(mine, 0)
+        assert not tables(part["items"]) & TABLES
+        assert part["live"] == []

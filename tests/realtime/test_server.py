@@ -20,6 +20,7 @@ from models.labs import write as write_labs
 from models.project import Project
 from models.session import IDLE, UserSession
 from models.user import Membership, User
+from realtime.bus import Bus
 from tests.realtime.conftest import House, Web
 from tests.realtime.wire import Page
 from tests.support.processes import wait_until
@@ -190,6 +191,63 @@ def room_of(house: House, project_id: UUID) -> str:
     with house.inside():
         write_labs(project_id, {"team_room": True})
         return str(db.session.get_one(Project, project_id).room.id)
+
+
+class Writing:
+    """Somebody who follows his own stream, and pieces of an answer in a conversation of his."""
+
+    def __init__(self, house: House, **variables: str) -> None:
+        self.house, self.web, self.project = house, house.web(**variables), house.project()
+        person = house.person(self.project, "owner")
+        house.person(self.project, "owner")
+        self.stream = f"user:{person}"
+        self.page = house.page(self.web, house.session(person), self.stream)
+        self.bus = Bus(house.redis.url, "tests")
+        self.said = 0
+
+    def hears(self) -> bool:
+        """Say a piece; whether it is heard, before what is said to the page afterwards."""
+        self.said += 1
+        piece = {"stream": self.stream, "project_id": str(self.project), "offset": self.said}
+        self.bus.publish("delta", piece)
+        time.sleep(0.05)  # by another thread of another process: nothing says that it was dropped
+        self.page.ask("unsubscribe", {"stream": "x"})
+        return any(payload.get("offset") == self.said for _, payload in self.page.events)
+
+
+@pytest.mark.parametrize("close", ["flag", "membership"])
+def test_the_pieces_of_an_answer_stop_with_the_conversation(house: House, close: str) -> None:
+    writing = Writing(house)
+    wait_until(writing.hears, 5)
+
+    with house.inside():
+        close_conversation(writing, close)
+    began = time.monotonic()
+    wait_until(lambda: not writing.hears(), WITHIN)
+
+    assert time.monotonic() - began < WITHIN
+    assert not any(writing.hears() for _ in range(5))
+
+
+@sqlite_only
+def test_the_control_that_leaves_doors_open_goes_on_telling(house: House) -> None:
+    writing = Writing(house, CONTROL="leave doors open")
+    wait_until(writing.hears, 5)
+
+    with house.inside():
+        close_conversation(writing, "flag")
+    time.sleep(WITHIN)
+
+    assert writing.hears()
+
+
+def close_conversation(writing: Writing, how: str) -> None:
+    if how == "flag":
+        write_labs(writing.project, {"dms": False})
+        return
+    membership = Membership.of(writing.project, UUID(writing.stream.removeprefix("user:")))
+    assert membership
+    membership.end()
 
 
 @sqlite_only

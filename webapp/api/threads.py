@@ -5,12 +5,23 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
+from models import labs
+from models.agent import Agent
 from models.base import db
+from models.errors import NotFound
 from realtime.registry import PUBLISHED
-from webapp import shown, visible
+from webapp import conversations, shown, visible
 from webapp.auth import current_user, policy, require
 from webapp.limits import ApiBlueprint
-from webapp.schemas import MessagePage, MessageWindow, ReadMark, ReadRow, ThreadList, ThreadRow
+from webapp.schemas import (
+    ConversationList,
+    MessagePage,
+    MessageWindow,
+    ReadMark,
+    ReadRow,
+    ThreadList,
+    ThreadRow,
+)
 
 bp = ApiBlueprint("threads", __name__, url_prefix="/api", description="Rooms")
 
@@ -23,6 +34,18 @@ says = PUBLISHED["project_chat_threads"].row
 def index(project_id: UUID) -> Response:
     """The threads of a project that the caller may read: its Team Room."""
     return jsonify({"threads": [says(visible.room(project_id))]})
+
+
+@bp.get("/projects/<uuid:project_id>/dms")
+@policy("dm.read")
+@bp.response(200, ConversationList)
+def dms(project_id: UUID) -> Response:
+    """One's own conversations, one with each agent; one that has not begun is posted to by its id, too."""
+    if not labs.enabled("dms", project_id):
+        raise NotFound
+    keys = [agent.key for agent in Agent.of_project(project_id)]
+    found = conversations.of(current_user(), project_id, keys)
+    return jsonify({"dms": [one.as_json() for one in found]})
 
 
 @bp.get("/threads/<uuid:thread_id>/messages")

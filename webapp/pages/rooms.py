@@ -10,10 +10,10 @@ from models.errors import NotFound
 from models.policy import SIGNED_IN
 from models.project import Project
 from models.thread import Thread
-from webapp import cookies, rendering, shown, visible
+from webapp import cookies, rendering, visible
 from webapp.auth import current_project, policy
 from webapp.kept import State
-from webapp.schemas import LAST_SEQ
+from webapp.panels import Panel
 from webapp.visible import LAST_PROJECT
 
 bp = Blueprint("rooms", __name__)
@@ -52,33 +52,19 @@ def chat(project_key: str) -> Response:
 
 
 def _chat(state: State) -> str:
-    layout, around = rendering.layout(state), _anchor()
+    layout = rendering.layout(state)
     room: Thread | None = layout["room"]
     if room is None:
         raise NotFound
-    found = shown.messages(room, around=around, place=state.place(f"project:{room.project_id}"))
-    return render_template(
-        "room/show.html",
-        **layout,
-        thread=room,
-        read_seq=layout["room_read_seq"],
-        messages=found.messages,
-        has_before=found.has_before,
-        has_after=found.has_after,
-        anchor_seq=around,
-    )
+    place = state.place(f"project:{room.project_id}")
+    panel = Panel.of(room, layout["room_read_seq"], place, request.path)
+    return render_template("room/show.html", **layout, panel=panel)
 
 
-def _anchor() -> int | None:
-    """The seq in the address; what is none asks for the newest."""
-    text = request.args.get("around", "")
-    return min(int(text), LAST_SEQ) if text.isdecimal() and len(text) < 20 else None
-
-
-@bp.after_request
+@bp.after_app_request
 def remember(response: Response) -> Response:
-    """Whose room is open is the project used last."""
-    if request.endpoint == "rooms.chat" and response.status_code == 200:
+    """Whose room, or DMs, are open is the project used last."""
+    if request.endpoint in ("rooms.chat", "dms.show") and response.status_code == 200:
         key = str((request.view_args or {})["project_key"])
         if request.cookies.get(LAST_PROJECT) != key:
             cookies.keep(response, LAST_PROJECT, key, A_YEAR)
