@@ -31,7 +31,7 @@ class ProposalFold(Row, Model):
         query = select(cls.id, cls.proposal_id).where(
             cls.user_id == user_id, cls.proposal_id.in_(proposal_ids)
         )
-        return dict(db.session.execute(query).tuples().all())
+        return dict(db.session.execute(query).all())
 
     @classmethod
     def fold(cls, proposal: Proposal, user_id: UUID) -> ProposalFold:
