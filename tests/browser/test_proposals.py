@@ -14,6 +14,7 @@ from models.session import FRESH
 from tests import factories
 from tests.browser.conftest import SLOW, House, Visitor
 from tests.browser.test_accessibility import violations
+from tests.support.processes import wait_until
 
 NEEDS = "/oasis/needs-you"
 pytestmark = [pytest.mark.databases("sqlite"), pytest.mark.environ(DEMO_DELAY="0")]
@@ -141,7 +142,7 @@ def test_an_edit_makes_another_thing_to_decide_on(house: House, oasis: Oasis) ->
     expect(form).to_contain_text("Must be JSON")
     form.get_by_label("Headers", exact=True).fill('{"Accept": "text/html", "Host": "x"}')
     form.get_by_role("button", name="Save").click()
-    expect(form).to_contain_text("must not set Host")
+    expect(form).to_contain_text("Must not set Host")
     form.get_by_label("Headers", exact=True).fill('{"Accept": "text/html"}')
     form.get_by_label("Url").fill("https://api.example.org/v2")
     form.get_by_role("button", name="Save").click()
@@ -181,7 +182,7 @@ class TestTwoPeople:
         for visitor in (mara, jonas):
             card(visitor, "Race").get_by_role("button", name="Approve…").click()
         held: list[Any] = []
-        jonas.page.route(f"**/api/proposals/{proposal}/approve", held.append)
+        jonas.page.route(f"**/api/proposals/{proposal}/approve", lambda route: held.append(route))
         dialog(jonas).get_by_role("button", name="Approve", exact=True).click()
         expect(dialog(jonas)).to_contain_text("Approving…")
         dialog(mara).get_by_role("button", name="Approve", exact=True).click()
@@ -331,7 +332,7 @@ class TestNeedsYou:
 def test_while_offline_nothing_can_be_decided(house: House, oasis: Oasis) -> None:
     oasis(task("One"))
     mara = house.enter("mara", NEEDS)
-    card(mara, "One").get_by_role("button", name="Approve…").click()
+    card(mara, "“One”").get_by_role("button", name="Approve…").click()
 
     mara.page.context.set_offline(True)
     mara.is_in("offline")
@@ -371,7 +372,7 @@ def test_notifications_are_asked_for_by_a_button_and_never_at_load(house: House,
     expect(card(mara, "After")).to_be_visible()
     house.enter("jonas").say("@mara look at this")
 
-    page.wait_for_function("window.told.length === 2")
+    wait_until(lambda: page.evaluate("window.told.length") == 2, 15, "both notifications", pause=0.1)
     assert page.evaluate("window.asked") == 1
     assert page.evaluate("window.told") == [
         "Trunks asks: Create the task “After”: Low risk. Waits for you.",
@@ -391,11 +392,11 @@ def test_axe_finds_nothing_on_cards(house: House, oasis: Oasis, look: str) -> No
     mara = house.enter("mara", phone=look == "phone", color_scheme="dark" if look == "dark" else "light")
     found = {"room": violations(mara.page)}
     mara.open(NEEDS)
-    decide(mara, "One", "Reject")
-    is_(mara, "One", "rejected")
-    card(mara, "One").locator("summary").click()
-    card(mara, "Two").get_by_role("button", name="Not now").click()
-    expect(card(mara, "Two").get_by_role("button", name="Show")).to_be_visible()
+    decide(mara, "“One”", "Reject")
+    is_(mara, "“One”", "rejected")
+    card(mara, "“One”").locator("summary").click()
+    card(mara, "“Two”").get_by_role("button", name="Not now").click()
+    expect(card(mara, "“Two”").get_by_role("button", name="Show")).to_be_visible()
     found["needs you"] = violations(mara.page)
     for verb in ("Approve…", "Reject…", "Edit…"):
         card(mara, "api.example.org").get_by_role("button", name=verb).click()
