@@ -135,6 +135,8 @@ class Message(Row, Model):
     deliveries: Mapped[list[Delivery]] = relationship(
         back_populates="message", order_by=lambda: (Delivery.created_at, Delivery.target_agent_key)
     )
+    proposal: Mapped[Any] = relationship("Proposal", uselist=False, viewonly=True)
+    """What it shows instead of its text, when it is a proposal."""
 
     @classmethod
     def for_display(cls) -> Any:
@@ -284,6 +286,11 @@ class Message(Row, Model):
         db.session.flush()
         db.session.expire(self, ["reactions"])
         touch(self)
+
+    @property
+    def proposes(self) -> bool:
+        """Whether a card stands in its place."""
+        return self.message_type in ("task_proposal", "action_proposal")
 
     @property
     def excerpt(self) -> str:

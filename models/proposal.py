@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,9 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    and_,
     func,
+    or_,
     select,
     tuple_,
 )
@@ -200,9 +202,7 @@ class Proposal(Row, Stateful, Model):
     ) -> list[Proposal]:
         """The newest that this person may see in threads of these kinds, or those before one."""
         query = cls.for_display().join(Thread, Thread.id == cls.thread_id).where(
-            cls.project_id == project_id,
-            Thread.kind.in_(kinds),
-            cls.listed | (Thread.owner_user_id == reader),
+            cls.project_id == project_id, Thread.kind.in_(kinds), cls._seen_by(reader)
         )  # fmt: skip
         if status is not None:
             query = query.where(cls.status == status)
@@ -212,6 +212,35 @@ class Proposal(Row, Stateful, Model):
                 raise NotFound
             query = query.where(tuple_(cls.created_at, cls.id) < (anchor.created_at, anchor.id))
         return list(db.session.scalars(query.order_by(cls.created_at.desc(), cls.id.desc()).limit(limit)))
+
+    @classmethod
+    def _seen_by(cls, reader: UUID) -> Any:
+        return cls.listed | (Thread.owner_user_id == reader)
+
+    @classmethod
+    def waiting(cls, project_id: UUID, reader: UUID, kinds: Collection[str]) -> Sequence[Any]:
+        """The ids of all that waits for a person and this one may see, oldest first, and whether each is
+        listed. What `waits` says of one row, this asks of all."""
+        undecided = cls.status == "proposed"
+        unknown = and_(cls.status == "approved", Run.status == "interrupted")
+        query = (
+            select(cls.id, cls.listed)
+            .join(Thread, Thread.id == cls.thread_id)
+            .outerjoin(Run, Run.approval_id == cls.approval_id)
+            .where(cls.project_id == project_id, Thread.kind.in_(kinds), cls._seen_by(reader))
+        )
+        oldest = query.where(or_(undecided, unknown)).order_by(cls.proposed_at, cls.id)
+        return db.session.execute(oldest).all()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person has something to do: to decide, or to look what became of it."""
+        return self.status == "proposed" or (self.status == "approved" and self.execution == "interrupted")
+
+    @property
+    def why(self) -> str | None:
+        """The agent's words as HTML; None where more people see the proposal than the conversation."""
+        return None if self.listed and self.thread.kind == "dm" else self.message.content_html
 
     @property
     def decision(self) -> Approval | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, UniqueConstraint, select
@@ -23,6 +24,14 @@ class ProposalFold(Row, Model):
     @classmethod
     def of(cls, proposal: Proposal, user_id: UUID) -> ProposalFold | None:
         return db.session.scalar(select(cls).where(cls.proposal_id == proposal.id, cls.user_id == user_id))
+
+    @classmethod
+    def of_person(cls, user_id: UUID, proposal_ids: Collection[UUID]) -> dict[UUID, UUID]:
+        """The proposal behind each of his folds among these proposals."""
+        query = select(cls.id, cls.proposal_id).where(
+            cls.user_id == user_id, cls.proposal_id.in_(proposal_ids)
+        )
+        return dict(db.session.execute(query).all())
 
     @classmethod
     def fold(cls, proposal: Proposal, user_id: UUID) -> ProposalFold:

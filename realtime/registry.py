@@ -11,7 +11,7 @@ from uuid import UUID
 
 from flask import render_template
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import joinedload, lazyload
+from sqlalchemy.orm import joinedload, lazyload, selectinload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from models import (
@@ -189,9 +189,18 @@ def _of_proposal(proposal: Proposal) -> list[str]:
     return [of_thread, of_project] if proposal.listed and of_thread != of_project else [of_thread]
 
 
+def _card() -> Any:
+    return Proposal.for_display().options(joinedload(Proposal.thread), selectinload(Proposal.message))
+
+
 def _carried_out(run: Run) -> list[Proposal]:
     approved = select(Proposal).join(Approval, Approval.subject_id == Proposal.id)
     return list(db.session.scalars(approved.where(Approval.id == run.approval_id)))
+
+
+def _shown_by(run: Run) -> list[Proposal | Message]:
+    """The proposal that it carries out, and the message that shows it."""
+    return [row for proposal in _carried_out(run) for row in (proposal, proposal.message)]
 
 
 def _of_run(run: Run) -> list[str]:
@@ -206,6 +215,7 @@ def _proposed(proposal: Proposal) -> dict[str, Any]:
         "object_name": action.object_name,
         "params": action.as_json(),
         "execution": proposal.execution,
+        "waits": proposal.waits,
         "decisions": [
             {
                 name: plain(getattr(approval, name))
@@ -268,6 +278,16 @@ def _with_all_shown(messages: Sequence[Message]) -> None:
     for message in messages:
         quote = quoted_by_id.get(message.reply_to) if message.reply_to else None
         set_committed_value(message, "quoted", quote)
+    _with_proposals([message for message in messages if message.proposes])
+
+
+def _with_proposals(messages: Sequence[Message]) -> None:
+    if not messages:
+        return
+    found = db.session.scalars(_card().where(Proposal.message_id.in_(message.id for message in messages)))
+    by_message = {proposal.message_id: proposal for proposal in found}
+    for message in messages:
+        set_committed_value(message, "proposal", by_message.get(message.id))
 
 
 def _status_with_agent() -> Any:
@@ -427,7 +447,10 @@ _ALL = (
             "created_at",
         ),
         more=_proposed,
-        query=Proposal.for_display,
+        query=_card,
+        partial="proposals/_proposal.html",
+        variable="proposal",
+        also=lambda proposal: [proposal.message],
     ),
     Published(
         model=Run,
@@ -445,7 +468,7 @@ _ALL = (
             "error",
             "created_at",
         ),
-        also=_carried_out,
+        also=_shown_by,
     ),
     Published(
         model=ProposalFold,

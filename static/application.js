@@ -14,9 +14,13 @@ import EditorController from "./controllers/editor_controller.js"
 import FollowController from "./controllers/follow_controller.js"
 import KeysController from "./controllers/keys_controller.js"
 import MenuController from "./controllers/menu_controller.js"
+import NeedsController from "./controllers/needs_controller.js"
+import NotifyController from "./controllers/notify_controller.js"
 import OutboxController from "./controllers/outbox_controller.js"
 import PanesController from "./controllers/panes_controller.js"
 import PresenceController from "./controllers/presence_controller.js"
+import ProposalController from "./controllers/proposal_controller.js"
+import ProposalsController from "./controllers/proposals_controller.js"
 import ReactionsController from "./controllers/reactions_controller.js"
 import ReadController from "./controllers/read_controller.js"
 import RefreshController from "./controllers/refresh_controller.js"
@@ -28,6 +32,8 @@ import ToastController from "./controllers/toast_controller.js"
 import ToolsController from "./controllers/tools_controller.js"
 import TypingController from "./controllers/typing_controller.js"
 import UnreadController from "./controllers/unread_controller.js"
+import WaitingController from "./controllers/waiting_controller.js"
+import WaitingListController from "./controllers/waiting_list_controller.js"
 
 Turbo.config.drive.progressBarDelay = 300
 
@@ -40,6 +46,8 @@ const controllers = {
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController,
+  needs: NeedsController, notify: NotifyController, proposal: ProposalController, proposals: ProposalsController,
+  waiting: WaitingController, "waiting-list": WaitingListController,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
 

@@ -28,7 +28,7 @@ from webapp.auth import client_address, current_user, principal
 
 RESERVED = frozenset(
     {"api", "static", "setup", "sign-in", "sign-out", "invites", "reset", "healthz", "readyz", "socket"}
-    | {"chat", "dms", "tasks", "runs", "agents", "schedule", "knowledge", "settings", "activity"}
+    | {"proposals", "chat", "dms", "tasks", "runs", "agents", "schedule", "knowledge", "settings", "activity"}
 )
 """First words of our own addresses, which no project's key may be."""
 
@@ -165,6 +165,23 @@ def change_password(user: User, current: str, new: object, keep: UUID | None) ->
     note("password.changed", f"user {user.handle}")
     user.password_hash = made
     UserSession.revoke_all(user, but=keep)
+    db.session.commit()
+
+
+def confirm(user: User, session: UserSession, password: str) -> None:
+    """It is still the same person, by his password: the session counts as signed in now; commits.
+
+    Raises Invalid or TooMany, as signing in does.
+    """
+    stored, counted_as = user.password_hash, devices.known(user) or client_address()
+    LoginAttempt.check(user.email, counted_as)
+    attempt = _count(user.email, counted_as)
+    if not _matches(stored, password[: PASSWORD_LENGTHS[1] + 1]):
+        refusal.note(principal().key, "password.refused", f"user {user.handle}", address=client_address())
+        raise invalid("password", "is not your password")
+    changed_rows(delete(LoginAttempt).where(LoginAttempt.id == attempt.id))
+    note("session.confirmed", f"user {user.handle}", address=client_address())
+    session.authenticated_at = utcnow()
     db.session.commit()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
+from uuid import UUID
 
 from flask import Response, current_app, g, make_response, render_template, request
 from sqlalchemy import and_, select
@@ -15,22 +16,26 @@ from sqlalchemy import and_, select
 from models import labs
 from models.agent import Agent
 from models.base import db, utcnow
+from models.decider import RIGHT
 from models.policy import Principal
 from models.project import Project
+from models.proposal_fold import ProposalFold
 from models.secret import digest
 from models.session import LONGEST, NOTED_EVERY
 from models.thread import Thread, ThreadRead
 from models.user import Membership, User
 from realtime import health
-from webapp import conversations
+from webapp import conversations, shown
 from webapp.auth import current_project, current_user, principal, projects
 from webapp.conversations import Conversation
 from webapp.csrf import csrf_token, session_cookie_name
 from webapp.kept import Document, Kept, Place, Recent, State
 from webapp.security import csp_nonce
+from webapp.visible import thread_kinds
 
 PAGES_KEPT, ROSTERS_KEPT = 100, 100
 HEALTH_SECONDS = 2.0
+WAITING_SAYS = ("id", "headline", "risk_level", "proposed_by", "proposed_at")
 ROSTER = ("memberships", "agents", "agent_status")
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -142,7 +147,19 @@ def layout(state: State) -> dict[str, Any]:
             "dms": [(str(one.thread_id), one.last_seq, one.read_seq) for one in dms or ()],
         },
         "health": _health(),
+        "waiting": waiting(project, user, flags, state) if principal().may(RIGHT, project.id) else None,
         "demo": not (current_app.config["ANTHROPIC_API_KEY"] or current_app.config["ANTHROPIC_BASE_URL"]),
+    }
+
+
+def waiting(project: Project, user: User, flags: dict[str, bool], state: State) -> dict[str, Any]:
+    """What waits for a decision of this person: the cards, and the little of each that every page knows."""
+    cards = shown.waiting(project.id, user.id, thread_kinds(flags), state)
+    folds = ProposalFold.of_person(user.id, [UUID(card["id"]) for card in cards])
+    rows = [{name: card["row"][name] for name in WAITING_SAYS} for card in cards]
+    return {
+        "cards": cards,
+        "known": {"rows": rows, "folds": {str(key): str(of) for key, of in folds.items()}},
     }
 
 

@@ -165,6 +165,7 @@ class ProposalRow(ma.Schema):
     approved_by = fields.UUID(allow_none=True)
     approved_at = fields.DateTime(allow_none=True)
     execution = fields.String(allow_none=True)
+    waits = fields.Boolean(metadata={"description": "Whether a person has to decide, or to look"})
     executed_at = fields.DateTime(allow_none=True)
     execution_result = fields.String(allow_none=True)
     decisions = fields.List(fields.Nested(Decision))

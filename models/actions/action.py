@@ -50,6 +50,10 @@ class Params(BaseModel):
         """The same with names bound to what they mean in the project; Invalid names what is not there."""
         return self
 
+    def diff(self, project_id: UUID) -> list[str] | None:
+        """What it changes in what is stored now, as lines of a unified diff; None where that says nothing."""
+        return None
+
     def as_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
 

@@ -1,6 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { Offline, reason, request } from "../helpers/api.js"
-import { sentence, toast } from "../helpers/dom.js"
+import { toast } from "../helpers/dom.js"
+import { clearMarks, mark } from "../helpers/fields.js"
 
 // A form that is sent as JSON; what is wrong is said at the field.
 export default class extends Controller {
@@ -11,7 +12,8 @@ export default class extends Controller {
     event.preventDefault()
     const button = this.element.querySelector(".btn[data-variant=primary]")
     button.disabled = true
-    this.#clear()
+    this.errorTarget.hidden = true
+    clearMarks(this.element)
     try {
       const answer = await request(this.methodValue, this.urlValue, { body: Object.fromEntries(new FormData(this.element)) })
       if (answer.ok) this.#done(answer.data)
@@ -33,27 +35,8 @@ export default class extends Controller {
   #refused(answer) {
     const named = Object.entries(answer.data.error?.fields ?? {}).filter(([name]) => this.element.elements[name])
     if (!named.length) return this.#say(reason(answer))
-    for (const [name, sentences] of named) this.#mark(this.element.elements[name], [sentences].flat().join(", "))
+    for (const [name, sentences] of named) mark(this.element.elements[name], [sentences].flat().join(", "))
     this.element.elements[named[0][0]].focus()
-  }
-
-  // Beneath the field, before its hint, until the form is sent again.
-  #mark(field, words) {
-    const line = Object.assign(document.createElement("p"), { className: "error", id: `${field.id}-wrong`, textContent: sentence(words) })
-    field.after(line)
-    field.setAttribute("aria-invalid", "true")
-    field.dataset.hint = field.getAttribute("aria-describedby") ?? ""
-    field.setAttribute("aria-describedby", `${line.id} ${field.dataset.hint}`.trim())
-  }
-
-  #clear() {
-    this.errorTarget.hidden = true
-    for (const field of this.element.querySelectorAll("[aria-invalid]")) {
-      field.nextElementSibling.remove()
-      field.removeAttribute("aria-invalid")
-      if (field.dataset.hint) field.setAttribute("aria-describedby", field.dataset.hint)
-      else field.removeAttribute("aria-describedby")
-    }
   }
 
   #say(words) {

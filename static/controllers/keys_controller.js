@@ -12,7 +12,7 @@ export default class extends Controller {
     if (event.metaKey || event.ctrlKey || event.altKey || typingIn(event.target) || somethingOpen()) return
     if (event.key === "?") this.help()
     else if (event.key === "g") this.#chord = event.timeStamp
-    else if (event.timeStamp - this.#chord < CHORD_MS) this.#go(event.key)
+    else if (event.timeStamp - this.#chord < CHORD_MS) this.#go(event)
   }
 
   help() {
@@ -20,9 +20,11 @@ export default class extends Controller {
     if (dialog && !dialog.open) dialog.showModal()
   }
 
-  #go(key) {
+  #go(event) {
     this.#chord = -Infinity
-    const link = document.querySelector(`.sidebar [data-go="${CSS.escape(key)}"]`)
-    if (link) visit(link.href)
+    const link = document.querySelector(`.sidebar [data-go="${CSS.escape(event.key)}"]`)
+    if (!link) return
+    event.preventDefault() // the same letter alone may mean something else
+    visit(link.href)
   }
 }

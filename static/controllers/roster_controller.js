@@ -2,8 +2,11 @@ import { Controller } from "@hotwired/stimulus"
 import { fillNames, me, readRoster } from "../helpers/roster.js"
 import { fillTimes } from "../helpers/times.js"
 
+const OLDER_MS = 30_000
+
 // Fills names, avatars and local times wherever they appear, on the first paint and in all that is added later.
 export default class extends Controller {
+  #clock
   #observer = new MutationObserver((records) => this.#added(records))
 
   initialize() { readRoster() }
@@ -11,9 +14,13 @@ export default class extends Controller {
   connect() {
     this.#fill(this.element)
     this.#observer.observe(this.element, { childList: true, subtree: true })
+    this.#clock = setInterval(() => fillTimes(this.element), OLDER_MS)
   }
 
-  disconnect() { this.#observer.disconnect() }
+  disconnect() {
+    this.#observer.disconnect()
+    clearInterval(this.#clock)
+  }
 
   // A page is made for a role: with another one it is another page.
   reread() {

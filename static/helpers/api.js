@@ -11,16 +11,27 @@ export async function request(method, url, { body, signal } = {}) {
   const headers = { Accept: "application/json" }
   if (method !== "GET") headers["X-CSRF-Token"] = csrfToken()
   if (body !== undefined) headers["Content-Type"] = "application/json"
+  const response = await send(url, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) })
+  return { ok: response.ok, status: response.status, retryAfter: Number(response.headers.get("Retry-After")) || 0, data: await json(response) }
+}
+
+// A part of a page, as HTML.
+export async function page(url) {
+  const response = await send(url, { headers: { Accept: "text/html" } })
+  return { ok: response.ok && !response.redirected, html: await response.text() }
+}
+
+async function send(url, { signal, ...options }) {
   let response
   try {
-    response = await fetch(url, { method, headers, signal: signal ?? AbortSignal.timeout(PATIENCE_MS), body: body === undefined ? undefined : JSON.stringify(body) })
+    response = await fetch(url, { ...options, signal: signal ?? AbortSignal.timeout(PATIENCE_MS) })
   } catch (error) {
     if (error.name === "AbortError") throw error
     reach.dispatchEvent(new Event("lost"))
     throw new Offline(url)
   }
   reach.dispatchEvent(new CustomEvent("reached", { detail: { status: response.status } }))
-  return { ok: response.ok, status: response.status, retryAfter: Number(response.headers.get("Retry-After")) || 0, data: await json(response) }
+  return response
 }
 
 async function json(response) {

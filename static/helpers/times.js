@@ -15,10 +15,19 @@ export function fillTimes(root) {
   for (const element of root.querySelectorAll("time[datetime][data-style]")) {
     const date = new Date(element.dateTime)
     if (Number.isNaN(date.getTime())) continue
-    const text = formatted(date, element.dataset.style)
+    const text = element.dataset.style === "ago" ? age(date) : formatted(date, element.dataset.style)
     if (element.textContent !== text) element.textContent = text
     if (!element.title) element.title = formatted(date, "full")
   }
+}
+
+// How long ago, in one unit: a thing that waits gets older, whatever the clock says.
+export function age(date, now = new Date()) {
+  const minutes = Math.max(0, Math.floor((now - date) / 60_000))
+  if (minutes < 1) return "just now"
+  if (minutes < 60) return `${minutes} min ago`
+  const [count, unit] = minutes < 1440 ? [Math.floor(minutes / 60), "hour"] : [Math.floor(minutes / 1440), "day"]
+  return `${count} ${unit}${count === 1 ? "" : "s"} ago`
 }
 
 export const dayKey = (date) => `${date.getFullYear()}-${date.getMonth()}-${date.getDate()}`

@@ -11,6 +11,7 @@ from tests.browser.conftest import House
 AXE = Path("node_modules/axe-core/axe.min.js")
 PAGES = (
     "/oasis/chat",
+    "/oasis/needs-you",
     "/oasis/agents",
     "/oasis/settings/people",
     "/oasis/settings/tokens",

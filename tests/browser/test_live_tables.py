@@ -17,6 +17,8 @@ from models import (
     Invite,
     Message,
     Project,
+    Proposal,
+    ProposalFold,
     Thread,
     User,
     UserSession,
@@ -27,6 +29,7 @@ from models.base import utcnow
 from models.delivery import NOT_ENDED
 from models.posting import post
 from realtime.registry import PUBLISHED
+from tests import factories
 from tests.browser.conftest import House
 from tests.support.processes import wait_until
 
@@ -34,8 +37,8 @@ ROOM, AGENTS = "/oasis/chat", "/oasis/agents"
 PEOPLE, TOKENS = "/oasis/settings/people", "/oasis/settings/tokens"
 LABS, ACCOUNT = "/oasis/settings/labs", "/oasis/settings/account"
 
-SHOWN_NOWHERE = {"audit_log", "proposals", "runs", "proposal_folds"}
-"""Published, but no page shows them yet."""
+SHOWN_NOWHERE = {"audit_log"}
+"""Published, but no page shows it yet."""
 
 
 class Oasis:
@@ -60,6 +63,15 @@ class Oasis:
         found = Agent.by_key(self.project.id, key)
         assert found
         return found
+
+    def propose(self) -> Proposal:
+        return factories.proposal(self.room, self.agent("trunks"))
+
+    def approve(self) -> None:
+        proposal = self.propose()
+        session, _ = UserSession.start(self.person("mara"), "127.0.0.1", "a test")
+        db.session.flush()
+        proposal.approve(session.id, proposal.digest)
 
     def say(self, text: str) -> Message:
         return post(self.room, Draft.of(self.person("jonas").id, text, text[:20]))
@@ -115,6 +127,13 @@ SIGHTS = {
     "chat_delivery_queue": Sight(
         ROOM, lambda o: o.say("@krillin hello"), lambda page: page.locator(".delivery"), "Krillin"
     ),
+    "proposals": Sight(ROOM, Oasis.propose, lambda page: page.locator('.approval[data-state="waiting"]')),
+    "proposal_folds": Sight(
+        ROOM,
+        lambda o: ProposalFold.fold(o.propose(), o.person("mara").id),
+        lambda page: page.locator(".approval[data-folded]"),
+    ),
+    "runs": Sight(ROOM, Oasis.approve, lambda page: page.locator(".approval .settled"), "approved by Mara"),
     "project_chat_threads": Sight(ROOM, pause, lambda page: page.locator(".breaker:visible")),
     "thread_reads": Sight(
         AGENTS,

@@ -25,7 +25,7 @@ EXPECTED = (
     "WebSocket connection to",
     *(
         f"Failed to load resource: the server responded with a status of {status}"
-        for status in (401, 409, 422)
+        for status in (401, 403, 409, 422)
     ),
 )
 """What the browser itself writes when a test stops the server, ends a session, or sends what is refused."""

@@ -32,6 +32,10 @@ class NewPassword(ma.Schema):
     password = fields.String(required=True, metadata={"minLength": 12, "maxLength": 128})
 
 
+class Password(ma.Schema):
+    password = fields.String(required=True, metadata={"maxLength": 128})
+
+
 class Role(ma.Schema):
     role = fields.String(required=True, metadata={"enum": ["viewer", "member", "operator", "owner"]})
 
@@ -82,6 +86,15 @@ def me() -> Response:
 def change_password(said: dict[str, str]) -> None:
     """Change the password; every other session ends."""
     accounts.change_password(current_user(), said["current"], said["password"], keep=current_session().id)
+
+
+@bp.post("/me/confirm")
+@policy(SIGNED_IN)
+@bp.arguments(Password)
+@bp.response(204)
+def confirm(said: dict[str, str]) -> None:
+    """Type the password once more, where something needs a sign-in of the last 15 minutes."""
+    accounts.confirm(current_user(), current_session(), said["password"])
 
 
 @bp.get("/sessions")
