@@ -7,7 +7,7 @@ from flask_smorest import Api
 
 from webapp.schemas import Error
 
-PAGES = ("probes", "setup", "sessions", "invites", "settings", "rooms", "dms", "agents", "needs_you")
+PAGES = ("probes", "setup", "sessions", "invites", "settings", "servers", "rooms", "dms", "agents", "needs_you")
 API = (
     "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work",
     "threads", "messages", "reactions", "deliveries", "proposals", "streams", "sockets", "health", "chat",

@@ -15,6 +15,7 @@ PAGES = (
     "/oasis/agents",
     "/oasis/settings/people",
     "/oasis/settings/tokens",
+    "/oasis/settings/servers",
     "/oasis/settings/labs",
     "/oasis/settings/account",
 )
