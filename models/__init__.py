@@ -2,6 +2,7 @@
 
 from models import authz
 from models.agent import Agent, AgentStatus
+from models.allowed_host import AllowedHost
 from models.approval import Approval
 from models.audit import AuditEntry, AuditHead
 from models.authz import AuthzEpoch
@@ -11,6 +12,7 @@ from models.executor_request import ExecutorRequest
 from models.limits import IdempotencyKey, LoginAttempt
 from models.message import Draft, Message, Reaction
 from models.project import Project, ProjectSetting
+from models.project_secret import ProjectSecret
 from models.proposal import Proposal
 from models.proposal_fold import ProposalFold
 from models.run import Run
@@ -27,6 +29,7 @@ from models.worker import Worker
 __all__ = [
     "Agent",
     "AgentStatus",
+    "AllowedHost",
     "ApiToken",
     "Approval",
     "AuditEntry",
@@ -41,6 +44,7 @@ __all__ = [
     "Membership",
     "Message",
     "Project",
+    "ProjectSecret",
     "ProjectSetting",
     "Proposal",
     "ProposalFold",

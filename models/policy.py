@@ -29,6 +29,8 @@ RIGHTS: dict[str, str] = {
     "invite.manage": "owner",
     "token.manage": "owner",
     "labs.manage": "owner",
+    "host.manage": "owner",
+    "secret.manage": "owner",
     "project.manage": "owner",
     "admin.read": "owner",
 }

@@ -27,6 +27,7 @@ from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, selecti
 
 from models import audit
 from models.actions import Params, assess, params_of
+from models.allowed_host import AllowedHost
 from models.approval import Approval
 from models.base import Model, Row, Stateful, db, new_id, touch, utcnow
 from models.canonical import canonical, digest_of, parse
@@ -115,6 +116,9 @@ class Proposal(Row, Stateful, Model):
     run: Mapped[Run | None] = relationship(
         primaryjoin=lambda: foreign(Run.approval_id) == Proposal.approval_id, uselist=False, viewonly=True
     )
+    servers: Mapped[list[AllowedHost]] = relationship(
+        primaryjoin=lambda: foreign(AllowedHost.project_id) == Proposal.project_id, viewonly=True
+    )
 
     task: Mapped[Task | None] = relationship(
         primaryjoin=lambda: foreign(Task.proposal_id) == Proposal.id, uselist=False, viewonly=True
@@ -123,7 +127,12 @@ class Proposal(Row, Stateful, Model):
     @classmethod
     def for_display(cls) -> Any:
         """The query of proposals with all that is said of them, in a fixed number of statements."""
-        return select(cls).options(selectinload(cls.approvals), selectinload(cls.run), selectinload(cls.task))
+        return select(cls).options(
+            selectinload(cls.approvals),
+            selectinload(cls.run),
+            selectinload(cls.task),
+            selectinload(cls.servers),
+        )
 
     @classmethod
     def make(cls, thread: Thread, wish: Wish) -> Proposal:
@@ -253,6 +262,13 @@ class Proposal(Row, Stateful, Model):
     def decision(self) -> Approval | None:
         """The decision in force, if there is one."""
         return next((each for each in reversed(self.approvals) if each.voided_at is None), None)
+
+    @property
+    def hindrance(self) -> str | None:
+        """What would make it fail as things are, while it waits to be decided; None when nothing would."""
+        if self.status != "proposed":
+            return None
+        return self.action.hindrance([server.origin for server in self.servers])
 
     @property
     def execution(self) -> str | None:

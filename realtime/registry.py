@@ -17,6 +17,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from models import (
     Agent,
     AgentStatus,
+    AllowedHost,
     ApiToken,
     Approval,
     AuditEntry,
@@ -26,6 +27,7 @@ from models import (
     Membership,
     Message,
     Project,
+    ProjectSecret,
     ProjectSetting,
     Proposal,
     ProposalFold,
@@ -211,6 +213,16 @@ def _of_run(run: Run) -> list[str]:
     return [name for proposal in _carried_out(run) for name in _of_proposal(proposal)]
 
 
+def _asking(host: AllowedHost) -> list[Proposal]:
+    """Those that wait to ask some server: their cards say whether it is listed."""
+    waiting = select(Proposal).where(
+        Proposal.project_id == host.project_id,
+        Proposal.status == "proposed",
+        Proposal.action_type.in_(("api_call", "send_message")),
+    )
+    return list(db.session.scalars(waiting))
+
+
 def _proposed(proposal: Proposal) -> dict[str, Any]:
     action = proposal.action
     return {
@@ -218,6 +230,7 @@ def _proposed(proposal: Proposal) -> dict[str, Any]:
         "effect": action.effect,
         "object_name": action.object_name,
         "params": action.as_json(),
+        "hindrance": proposal.hindrance,
         "execution": proposal.execution,
         "waits": proposal.waits,
         "late_report": proposal.run.late_report if proposal.run else None,
@@ -557,6 +570,17 @@ _ALL = (
             "last_used_at",
             "revoked_at",
         ),
+    ),
+    Published(
+        model=AllowedHost,
+        streams=_admin,
+        says=("project_id", "origin", "created_by", "created_at"),
+        also=_asking,
+    ),
+    Published(
+        model=ProjectSecret,
+        streams=_admin,
+        says=("project_id", "name", "origin", "created_by", "created_at"),
     ),
     Published(
         model=UserSession,

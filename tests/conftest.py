@@ -25,7 +25,7 @@ from webapp import create_app
 KINDS = ("sqlite", "postgresql")
 SETTINGS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "PORT", "HOST",
             "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "WATCHDOG_SECONDS", "TRUSTED_PROXIES",
-            "PUBLIC_URL")  # fmt: skip
+            "PUBLIC_URL", "WORKSPACES_FOLDER", "EGRESS_INTERNAL")  # fmt: skip
 for name in SETTINGS:  # a developer's own settings must not reach the tests
     os.environ.pop(name, None)
 
@@ -125,9 +125,9 @@ def _running_redis(folder: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def make_app(database: Database, shared_redis: RedisServer) -> Callable[..., Flask]:
+def make_app(database: Database, shared_redis: RedisServer, tmp_path: Path) -> Callable[..., Flask]:
     """Make an application with other settings than the usual ones of tests."""
-    return partial(_make_app, database, shared_redis)
+    return partial(_make_app, database, shared_redis, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -137,9 +137,12 @@ def applications() -> dict[str, Flask]:
 
 
 @pytest.fixture
-def app(database: Database, shared_redis: RedisServer, applications: dict[str, Flask]) -> Iterator[Flask]:
+def app(
+    database: Database, shared_redis: RedisServer, applications: dict[str, Flask], tmp_path: Path
+) -> Iterator[Flask]:
     """The application with the usual settings; other tests used it before, and it served requests."""
-    app = applications.get(database.url) or _make_app(database, shared_redis)
+    app = applications.get(database.url) or _make_app(database, shared_redis, tmp_path)
+    app.config["WORKSPACES_FOLDER"] = str(tmp_path / "workspaces")
     applications[database.url] = app
     yield app
     with app.app_context():  # SQLite's file is replaced under the same name
@@ -147,13 +150,14 @@ def app(database: Database, shared_redis: RedisServer, applications: dict[str, F
         models.base.db.engine.dispose()
 
 
-def _make_app(database: Database, redis: RedisServer, **overrides: Any) -> Flask:
+def _make_app(database: Database, redis: RedisServer, folder: Path, **overrides: Any) -> Flask:
     usual = {
         "TESTING": True,
         "SECRET_KEY": SECRET_KEY,
         "DATABASE_URL": database.url,
         "DATABASE_OWNER_URL": database.owner_url,
         "REDIS_URL": redis.url,
+        "WORKSPACES_FOLDER": str(folder / "workspaces"),
     }
     app = create_app({**usual, **overrides})
     app.test_client_class = StrictClient

@@ -33,7 +33,13 @@ ONLY_IN = {
     "flask_socketio": ("wsgi", "realtime"),
     "socketio": ("wsgi", "realtime"),
     "engineio": ("wsgi", "realtime"),
+    # Whoever can ask another server (T-SS4): the agents' provider, and the one door for everything else.
+    "httpx2": ("agents",),
+    "httpcore2": ("queues.egress",),
+    "ssl": ("queues.egress",),
+    **dict.fromkeys(("http", "urllib3", "requests", "aiohttp", "ftplib", "smtplib", "websocket"), ()),
 }
+REACHING = {"socket.create_connection", "socket.getaddrinfo", "urllib.request", "asyncio.open_connection"}
 WRITES = re.compile(r"\b(?:insert\s+into|update|delete\s+from)\s+\"?(\w+)", re.IGNORECASE)
 
 
@@ -138,6 +144,17 @@ def libraries_out_of_place(tree: Tree) -> list[str]:
         f"{each.where} imports {each.target}"
         for each in tree.imports()
         if not _within(each.module, ONLY_IN.get(each.target.split(".")[0], (each.module,)))
+    ]
+
+
+def servers_asked_elsewhere(tree: Tree) -> list[str]:
+    """Parts of the standard library that reach another server, beside the one door (T-SS4)."""
+    found = [each for each in tree.imports() if each.target in REACHING]
+    named = [(module, node) for module, node in tree.nodes(ast.Attribute) if ast.unparse(node) in REACHING]
+    return [f"{each.where} imports {each.target}" for each in found if each.module != "queues.egress"] + [
+        f"{module}:{getattr(node, 'lineno', 0)} reaches out"
+        for module, node in named
+        if module != "queues.egress"
     ]
 
 
@@ -248,6 +265,26 @@ CONTROLS: list[tuple[Rule, dict[str, str], dict[str, str]]] = [
         libraries_out_of_place,
         {"queues/chat.py": "from flask_socketio import SocketIO\n"},
         {"realtime/server.py": "from flask_socketio import SocketIO\n"},
+    ),
+    (
+        libraries_out_of_place,
+        {"webapp/a.py": "import httpx2\n"},
+        {"agents/a.py": "import httpx2\n"},
+    ),
+    (
+        libraries_out_of_place,
+        {"queues/a.py": "def f():\n    from requests import get\n"},
+        {"queues/egress.py": "import httpcore2\n"},
+    ),
+    (
+        servers_asked_elsewhere,
+        {"queues/a.py": "from urllib.request import urlopen\n"},
+        {"queues/a.py": "from urllib.parse import quote\n"},
+    ),
+    (
+        servers_asked_elsewhere,
+        {"models/a.py": "import socket\nsocket.create_connection(('a', 1))\n"},
+        {"queues/egress.py": "import socket\nsocket.getaddrinfo('a', 1)\n"},
     ),
     (
         environment_read,

@@ -8,7 +8,8 @@ from flask_smorest import Api
 from webapp.schemas import Error
 
 PAGES = (
-    "probes", "setup", "sessions", "invites", "settings", "rooms", "dms", "tasks", "agents", "needs_you",
+    "probes", "setup", "sessions", "invites", "settings", "servers", "rooms", "dms", "tasks", "agents",
+    "needs_you",
 )  # fmt: skip
 API = (
     "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work",

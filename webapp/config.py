@@ -1,6 +1,7 @@
 """Settings: the only place that reads the environment. Each is typed, and a wrong one stops the start."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,20 @@ def endpoint(value: str) -> str:
     return value.strip()
 
 
+def folder(value: str) -> str:
+    """A folder by its absolute path; a relative one begins where Team Room is."""
+    return str(ROOT / value.strip())
+
+
+def servers(value: str) -> frozenset[str]:
+    """Servers as `host:port`, with spaces between."""
+    found = frozenset(value.split())
+    for server in found:
+        if not re.fullmatch(r"[a-z0-9.-]+:[1-9][0-9]{0,4}", server):
+            raise ValueError(f"{server[:100]!r} is not host:port")
+    return found
+
+
 def seconds(value: str) -> float:
     amount = float(value)
     if not 0 < amount < 86_400 * 365:
@@ -125,6 +140,8 @@ SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "CRASHPOINT": (text, ""),
     "WATCHDOG_SECONDS": (seconds, 120.0),
     "BACKUP_FOLDER": (text, str(VAR / "backups")),
+    "WORKSPACES_FOLDER": (folder, str(VAR / "workspaces")),
+    "EGRESS_INTERNAL": (servers, frozenset()),
 }
 
 

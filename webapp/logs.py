@@ -56,6 +56,8 @@ def configure(level: str) -> None:
     root.setLevel(level)
     # It tells at each look at the database what kind that is; `release` says itself what it did.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It would tell whole headers, and with them what other servers were told in confidence.
+    logging.getLogger("httpcore2").setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -159,6 +159,9 @@ class ProposalRow(ma.Schema):
     headline = fields.String()
     effect = fields.String()
     object_name = fields.String()
+    hindrance = fields.String(
+        allow_none=True, metadata={"description": "What would make it fail as things are, while it waits"}
+    )
     digest = fields.String()
     version = fields.Integer()
     risk_level = fields.String(validate=validate.OneOf(LEVELS))

@@ -1,6 +1,6 @@
 """What the six actions share: strict parameters, declared rules of risk, and the server's own words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -52,6 +52,13 @@ class Params(BaseModel):
 
     def diff(self, project_id: UUID) -> list[str] | None:
         """What it changes in what is stored now, as lines of a unified diff; None where that says nothing."""
+        return None
+
+    def hindrance(self, servers: Collection[str]) -> str | None:
+        """What would make it fail as things are, or None; `servers` are the origins that the project may ask.
+
+        It tells the person who decides, and sets nothing: carrying it out asks again.
+        """
         return None
 
     def as_json(self) -> dict[str, Any]:

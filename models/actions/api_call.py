@@ -1,20 +1,32 @@
 """An agent asks for one request to another server."""
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from models.actions.action import Params, Rule
 from models.actions.fields import Body, Line, beginning, whole_of
-from models.actions.url import clean_url, host_of
+from models.actions.url import clean_url, host_of, not_listed
 
 READING = ("GET", "HEAD")
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _OURS = frozenset(
-    ("host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect")
+    (
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "accept-encoding",
+        "idempotency-key",
+    )
 )
-"""Headers that say how the request is sent, which is not the agent's to say."""
+"""Headers that say how the request is sent, and the key that it is known by: not the agent's to say."""
 
 
 def _header_names(headers: dict[str, str]) -> dict[str, str]:
@@ -90,3 +102,6 @@ class ApiCall(Params):
     @property
     def object_name(self) -> str:
         return host_of(self.url)
+
+    def hindrance(self, servers: Collection[str]) -> str | None:
+        return not_listed(self.url, servers)

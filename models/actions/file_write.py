@@ -1,11 +1,18 @@
 """An agent asks to write a file of the project's workspace."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
+from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from models.actions.action import Params, Rule
 from models.actions.fields import Body, Digest, Line, beginning, whole_of
+from models.base import db
+from models.difference import unified
+from models.errors import Invalid
+from models.project import Project
+from models.text import invalid
+from models.workspace import Workspace, digest_of
 
 _BY_THEMSELVES = frozenset(
     ("makefile", "procfile", "dockerfile", "package.json", "pyproject.toml", "setup.py", "conftest.py")
@@ -42,7 +49,10 @@ class FileWrite(Params):
     content_preview: Annotated[Body, Field(description="Leave it out: it is the beginning of content")] = ""
     base_digest: Annotated[
         Digest | None,
-        Field(description="SHA-256 of the file that was changed; null when there is no such file yet"),
+        Field(
+            description="SHA-256 of the file that was changed, null when there is no such file yet;"
+            " left out, the file as it is now"
+        ),
     ] = None
 
     @model_validator(mode="before")
@@ -69,3 +79,29 @@ class FileWrite(Params):
     @property
     def object_name(self) -> str:
         return self.path
+
+    def resolve(self, project_id: UUID) -> Self:
+        """With the digest of the file as it is now, where none was said."""
+        try:
+            present = _workspace(project_id).read(self.path)
+        except Invalid as error:
+            raise invalid("params.path", error.fields["path"][0]) from None
+        if "base_digest" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"base_digest": None if present is None else digest_of(present)})
+
+    def diff(self, project_id: UUID) -> list[str] | None:
+        """What changes, line by line; None for a new file, and when the base is no text or gone."""
+        if self.base_digest is None:
+            return None
+        try:
+            present = _workspace(project_id).read(self.path)
+            if present is None or digest_of(present) != self.base_digest:
+                return None
+            return unified(present.decode(), self.content)
+        except (Invalid, UnicodeDecodeError):
+            return None
+
+
+def _workspace(project_id: UUID) -> Workspace:
+    return Workspace.of(db.session.get_one(Project, project_id).key)

@@ -1,5 +1,6 @@
 """An agent asks to say something where it could not say it by itself."""
 
+from collections.abc import Collection
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from sqlalchemy import select
 
 from models.actions.action import Params, Rule
 from models.actions.fields import Line, Said
-from models.actions.url import clean_url, host_of
+from models.actions.url import clean_url, host_of, not_listed
 from models.base import db
 from models.message import LONGEST
 from models.text import invalid
@@ -61,6 +62,9 @@ class SendMessage(Params):
     @property
     def object_name(self) -> str:
         return host_of(self.recipient) if self.channel == "webhook" else self.recipient
+
+    def hindrance(self, servers: Collection[str]) -> str | None:
+        return not_listed(self.recipient, servers) if self.channel == "webhook" else None
 
     def resolve(self, project_id: UUID) -> Self:
         """By id, so that a name that another room or person takes later changes nothing."""

@@ -16,6 +16,7 @@ PAGES = (
     "/oasis/agents",
     "/oasis/settings/people",
     "/oasis/settings/tokens",
+    "/oasis/settings/servers",
     "/oasis/settings/labs",
     "/oasis/settings/account",
 )

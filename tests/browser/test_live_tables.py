@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from models import (
     Agent,
+    AllowedHost,
     ApiToken,
     Delivery,
     Draft,
@@ -17,6 +18,7 @@ from models import (
     Invite,
     Message,
     Project,
+    ProjectSecret,
     Proposal,
     ProposalFold,
     Task,
@@ -36,6 +38,7 @@ from tests.support.processes import wait_until
 
 ROOM, TASKS, AGENTS = "/oasis/chat", "/oasis/tasks", "/oasis/agents"
 PEOPLE, TOKENS = "/oasis/settings/people", "/oasis/settings/tokens"
+SERVERS = "/oasis/settings/servers"
 LABS, ACCOUNT = "/oasis/settings/labs", "/oasis/settings/account"
 
 SHOWN_NOWHERE = {"audit_log", "schedules"}
@@ -185,6 +188,25 @@ SIGHTS = {
         lambda o: ApiToken.create(o.project.id, "worker", "the new worker"),
         lambda page: page.locator("#token-list"),
         "the new worker",
+    ),
+    "allowed_hosts": Sight(
+        SERVERS,
+        lambda o: AllowedHost.add(o.project.id, "api.example.org", o.person("mara")),
+        lambda page: page.locator("#host-list"),
+        "https://api.example.org",
+    ),
+    "project_secrets": Sight(
+        SERVERS,
+        lambda o: ProjectSecret.store(
+            o.project.id,
+            "key",
+            "https://api.example.org",
+            "a secret value",
+            o.person("mara"),
+            "a key of tests",
+        ),
+        lambda page: page.locator("#secret-list"),
+        "key",
     ),
     "project_settings": Sight(
         LABS,

@@ -1,13 +1,16 @@
 """The six actions: what they take, what they refuse and why, how risky they are, and what they say."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
-from models.actions import ACTIONS, LEVELS, assess, params_of
+from models.actions import ACTIONS, LEVELS, Params, assess, params_of
 from models.errors import Invalid
 from models.hidden import hidden, made_visible
+from models.workspace import digest_of
 from tests.models.conftest import Room
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -131,7 +134,7 @@ def test_a_preview_is_the_beginning_of_the_whole_and_nothing_else() -> None:
         "https://127.1/", "https://017.0.0.1/", "https://[::1]/", "https://a..example/", "https://-a.example/",
         "https://",
         "//a.example/", "javascript:alert(1)", "https://a.example/\tx", "https://a.example/%00\n", "file:///etc/passwd",
-        "https://a.example:80:81/", "https://a.example?\\", "",
+        "https://a.example:80:81/", "https://a.example:8٣/", "https://a.example?\\", "",
     ],
 )  # fmt: skip
 def test_an_address_that_two_programs_read_differently_is_refused(url: str) -> None:
@@ -140,7 +143,8 @@ def test_an_address_that_two_programs_read_differently_is_refused(url: str) -> N
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Host": "x"}, {"content-length": "1"}, {"Proxy-Authorization": "x"}, {"a b": "x"}, {"": "x"},
+    [{"Host": "x"}, {"content-length": "1"}, {"Proxy-Authorization": "x"}, {"Accept-Encoding": "gzip"},
+     {"idempotency-key": "x"}, {"a b": "x"}, {"": "x"},
      {"A": "x\r\nB: y"}, {"A": "ä"}, {"A": "x", "a": "y"}],
     ids=repr,
 )  # fmt: skip
@@ -303,3 +307,85 @@ def test_what_is_not_there_is_named(room: Room) -> None:
 def test_nobody_needs_to_be_assigned_and_a_project_has_documents(room: Room) -> None:
     assert resolved(room, "create_task", assignee_agent_key=None)["assignee_agent_key"] is None
     assert resolved(room, "edit_doc", agent_key="project")["agent_key"] == "project"
+
+
+# A file as it is now.
+
+
+@pytest.fixture
+def folder(app: Flask, room: Room) -> Path:
+    made = Path(app.config["WORKSPACES_FOLDER"]) / "oasis"
+    made.mkdir(parents=True)
+    return made
+
+
+def file(room: Room, **params: Any) -> Params:
+    return params_of("file_write", {"path": "a.txt", "content": "one\ntwo\n", **params}).resolve(
+        room.project.id
+    )
+
+
+def test_the_base_of_a_file_is_filled_in_where_nobody_said_it(room: Room, folder: Path) -> None:
+    assert file(room).as_json()["base_digest"] is None
+    (folder / "a.txt").write_text("one\n")
+
+    assert file(room).as_json()["base_digest"] == digest_of(b"one\n")
+    assert file(room, base_digest=None).as_json()["base_digest"] is None
+    assert file(room, base_digest="0" * 64).as_json()["base_digest"] == "0" * 64
+    assert params_of("file_write", file(room).as_json()).resolve(room.project.id) == file(room)
+
+
+def test_a_path_that_leads_through_a_link_is_named(room: Room, folder: Path) -> None:
+    (folder / "a.txt").symlink_to("/etc/passwd")
+
+    assert unresolved(room, "file_write", path="a.txt") == ["params.path"]
+
+
+def test_a_change_is_shown_line_by_line(room: Room, folder: Path) -> None:
+    assert file(room).diff(room.project.id) is None
+    (folder / "a.txt").write_text("one\n")
+    change = file(room)
+
+    assert change.diff(room.project.id) == ["@@ -1,2 +1,3 @@", " one", "+two", " "]
+
+
+def test_what_is_not_there_any_more_is_not_compared(room: Room, folder: Path) -> None:
+    (folder / "a.txt").write_text("one\n")
+    change = file(room)
+
+    for content in (b"three", None):
+        (folder / "a.txt").unlink()
+        if content:
+            (folder / "a.txt").write_bytes(content)
+        assert change.diff(room.project.id) is None
+
+
+def test_a_file_that_is_no_text_is_not_compared(room: Room, folder: Path) -> None:
+    (folder / "a.txt").write_bytes(b"\xff\xfe")
+
+    assert file(room).diff(room.project.id) is None
+
+
+# What is in the way.
+
+
+@pytest.mark.parametrize(
+    ("action_type", "params"),
+    [
+        ("api_call", {"url": "https://api.example.org:443/a?b"}),
+        ("send_message", {"channel": "webhook", "recipient": "https://api.example.org/hook"}),
+    ],
+)
+def test_a_server_that_is_not_listed_is_said(action_type: str, params: dict[str, Any]) -> None:
+    action = params_of(action_type, GOOD[action_type] | params)
+
+    assert action.hindrance([]) == (
+        "https://api.example.org is not on this project's list of servers: it will fail."
+    )
+    assert action.hindrance(["https://api.example.org:8443", "http://api.example.org"])
+    assert action.hindrance(["https://api.example.org"]) is None
+
+
+@pytest.mark.parametrize("action_type", sorted({*SEED} - {"api_call"}))
+def test_nothing_is_in_the_way_of_others(action_type: str) -> None:
+    assert params_of(action_type, GOOD[action_type]).hindrance([]) is None

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from models import (
     Agent,
     AgentStatus,
+    AllowedHost,
     ApiToken,
     Delivery,
     ExecutorRequest,
@@ -17,6 +18,7 @@ from models import (
     Membership,
     Message,
     Project,
+    ProjectSecret,
     ProjectSetting,
     Proposal,
     ProposalFold,
@@ -515,6 +517,34 @@ def the_owner_of_the_conversation_decides_no_more(world: World) -> None:
     mine.change_role("member")
     assert proposal("proposed").listed
     mine.change_role("owner")
+
+
+@mutation
+def an_agent_wants_to_ask_a_server(world: World) -> None:
+    world.propose(action_type="api_call", url="https://api.example.org/", method="GET")
+
+
+@mutation
+def an_owner_lists_the_server(world: World) -> None:
+    AllowedHost.add(world.project.id, "api.example.org", world.mara)
+
+
+@mutation
+def an_owner_stores_a_secret_for_it(world: World) -> None:
+    value = "a secret value"
+    ProjectSecret.store(
+        world.project.id, "token", "https://api.example.org", value, world.mara, "a key of tests"
+    )
+
+
+@mutation
+def the_secret_is_removed(world: World) -> None:
+    db.session.delete(db.session.scalars(select(ProjectSecret)).one())
+
+
+@mutation
+def the_server_is_taken_from_the_list(world: World) -> None:
+    db.session.delete(db.session.scalars(select(AllowedHost)).one())
 
 
 @mutation

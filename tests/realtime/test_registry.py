@@ -11,6 +11,7 @@ import pytest
 from models import (
     Agent,
     AgentStatus,
+    AllowedHost,
     ApiToken,
     AuditEntry,
     Delivery,
@@ -19,6 +20,7 @@ from models import (
     Membership,
     Message,
     Project,
+    ProjectSecret,
     ProjectSetting,
     ProposalFold,
     Reaction,
@@ -35,7 +37,7 @@ from models.base import Model, utcnow
 from realtime.registry import PRIVATE, PUBLISHED, plain
 from tests.realtime.world import World
 
-SECRETS = {"password_hash", "token_hash", "lease_token", "hash", "previous_hash", "partial"}
+SECRETS = {"password_hash", "token_hash", "lease_token", "hash", "previous_hash", "partial", "sealed"}
 
 
 def test_every_table_is_published_or_private_and_never_both() -> None:
@@ -154,6 +156,10 @@ ROWS: dict[str, Callable[[World, Message], Any]] = {
         expires_at=utcnow() + timedelta(hours=1),
     ),
     "api_tokens": lambda world, said: ApiToken.create(world.project.id, "worker", "w")[0],
+    "allowed_hosts": lambda world, said: AllowedHost.add(world.project.id, "api.example.org", world.mara),
+    "project_secrets": lambda world, said: ProjectSecret(
+        project_id=world.project.id, name="x", origin="y", sealed=b"a secret value", created_by=world.mara.id
+    ),
     "user_sessions": lambda world, said: UserSession(user_id=world.mara.id, token_hash="a secret hash"),
     "audit_log": lambda world, said: audit.record("system", "x", "y", project_id=world.project.id),
 }
@@ -179,7 +185,7 @@ def test_a_row_of_every_published_table_reaches_the_page(world: World, table: st
     assert item["op"] == "insert"
     assert item["row"]["id"] == str(row_id)
     assert ("html" in item) == (published.partial is not None)
-    assert "secret" not in json.dumps(item)
+    assert "a secret" not in json.dumps(item)
     assert [one.id for one in published.load([row_id])] == [row_id]
     if row.__class__ is Agent:
         assert f'id="agent_{row_id}"' in item["html"]
@@ -201,7 +207,7 @@ def test_narrow_rows_are_on_narrow_streams(world: World) -> None:
     assert PUBLISHED["project_settings"].streams(mission) == [admin]
     assert PUBLISHED["audit_log"].streams(AuditEntry(project_id=None)) == []
     assert PUBLISHED["project_chat_threads"].streams(world.dm) == [mara]
-    for table in ("invites", "api_tokens", "audit_log"):
+    for table in ("invites", "api_tokens", "audit_log", "allowed_hosts", "project_secrets"):
         assert PUBLISHED[table].streams(PUBLISHED[table].model(project_id=world.project.id)) == [admin]
     for table in ("user_sessions", "thread_reads"):
         assert PUBLISHED[table].streams(PUBLISHED[table].model(user_id=world.mara.id)) == [mara]

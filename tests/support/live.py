@@ -35,6 +35,7 @@ class Live:
             "REDIS_URL": redis.url,
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
+            "WORKSPACES_FOLDER": str(folder / "workspaces"),
             **database.environ,
             **variables,
         }

@@ -63,6 +63,9 @@ def test_without_one_the_database_is_a_file_of_ours() -> None:
         ("WATCHDOG_SECONDS", "-5"),
         ("WATCHDOG_SECONDS", "nan"),
         ("CHAT_SLOTS", "many"),
+        ("EGRESS_INTERNAL", "10.0.0.1"),
+        ("EGRESS_INTERNAL", "a.example:443,b.example:443"),
+        ("EGRESS_INTERNAL", "https://a.example:443"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_and_is_named(name: str, value: str) -> None:
@@ -101,6 +104,14 @@ def test_numbers_are_numbers() -> None:
 
     assert (said["PORT"], said["TRUSTED_PROXIES"], said["WATCHDOG_SECONDS"]) == (8080, 1, 3.5)
     assert said["LOG_LEVEL"] == "DEBUG"
+
+
+def test_servers_inside_are_listed_with_their_ports() -> None:
+    assert settings()["EGRESS_INTERNAL"] == frozenset()
+    assert settings(EGRESS_INTERNAL=" 10.0.0.1:80  git.intern:8443 ")["EGRESS_INTERNAL"] == {
+        "10.0.0.1:80",
+        "git.intern:8443",
+    }
 
 
 @pytest.mark.parametrize("given", ["https://room.example", " https://room.example/ "])

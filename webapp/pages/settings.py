@@ -34,7 +34,7 @@ def _back(section: str) -> AnyResponse:
     return redirect(f"/{current_project().key}/settings/{section}", 303)
 
 
-def _refused(error: DomainError) -> Fields:
+def refused(error: DomainError) -> Fields:
     """Forget what was half done; the page that follows shows what was wrong."""
     db.session.rollback()
     only_read_from_here()
@@ -100,7 +100,7 @@ def change_role(project_key: str, membership_id: UUID) -> AnyResponse:
     try:
         accounts.change_role(member, request.form.get("role", ""))
     except REFUSED as error:
-        return make_response(_people(_refused(error)), 422)
+        return make_response(_people(refused(error)), 422)
     db.session.commit()
     return _back("people")
 
@@ -143,7 +143,7 @@ def close(project_key: str, membership_id: UUID) -> AnyResponse:
     try:
         accounts.deactivate(accounts.membership(current_project().id, membership_id))
     except REFUSED as error:
-        return make_response(_person(membership_id, _refused(error)), 422)
+        return make_response(_person(membership_id, refused(error)), 422)
     db.session.commit()
     return _back(f"people/{membership_id}")
 
@@ -163,7 +163,7 @@ def remove(project_key: str, membership_id: UUID) -> AnyResponse:
     try:
         accounts.remove(member)
     except REFUSED as error:
-        return make_response(_people(_refused(error)), 422)
+        return make_response(_people(refused(error)), 422)
     db.session.commit()
     return _back("people")
 
@@ -180,7 +180,7 @@ def invite(project_key: str) -> Response:
     try:
         _, link = accounts.invite(current_project(), request.form.get("role", ""))
     except REFUSED as error:
-        return make_response(_people(_refused(error)), 422)
+        return make_response(_people(refused(error)), 422)
     only_read_from_here()
     return make_response(_people(invite_url=link), 201)
 
@@ -227,7 +227,7 @@ def create_token(project_key: str) -> Response:
             days=_days(said.get("days", "90")),
         )
     except REFUSED as error:
-        return make_response(_tokens(_refused(error)), 422)
+        return make_response(_tokens(refused(error)), 422)
     only_read_from_here()
     return make_response(_tokens(secret=text), 201)
 
@@ -267,7 +267,7 @@ def rename(project_key: str) -> AnyResponse:
     try:
         accounts.rename(current_project(), name)
     except REFUSED as error:
-        return make_response(_project({"name": name[:80]}, _refused(error)), 422)
+        return make_response(_project({"name": name[:80]}, refused(error)), 422)
     db.session.commit()
     return _back("project")
 
@@ -278,7 +278,7 @@ def choose_default_agent(project_key: str) -> AnyResponse:
     try:
         accounts.choose_default_agent(current_project(), request.form.get("default_agent_key") or None)
     except REFUSED as error:
-        return make_response(_project(errors=_refused(error)), 422)
+        return make_response(_project(errors=refused(error)), 422)
     db.session.commit()
     return _back("project")
 
@@ -290,8 +290,8 @@ def create_project(project_key: str) -> AnyResponse:
     try:
         made = accounts.create_project(name, None)
     except REFUSED as error:
-        refused = {"new_name": next(iter(_refused(error).values()))}
-        return make_response(_project({"new_name": name[:80]}, refused), 422)
+        wrong = {"new_name": next(iter(refused(error).values()))}
+        return make_response(_project({"new_name": name[:80]}, wrong), 422)
     db.session.commit()
     return redirect(f"/{made.key}/settings/labs", 303)
 
@@ -345,7 +345,7 @@ def change_password(project_key: str) -> AnyResponse:
             current_user(), said.get("current", ""), said.get("password", ""), current_session().id
         )
     except REFUSED as error:
-        return make_response(_account(_refused(error)), 422)
+        return make_response(_account(refused(error)), 422)
     only_read_from_here()
     return make_response(_account(saved=True), 201)
 

@@ -1,0 +1,79 @@
+"""What the actions that ask another server share: how it is asked, and how its answer is told."""
+
+import base64
+import json
+from collections.abc import Mapping
+from urllib.parse import quote, quote_plus
+
+from flask import Flask
+
+from models.actions.url import host_of
+from models.allowed_host import AllowedHost
+from models.base import reading
+from models.hidden import made_visible
+from queues.actions.job import CannotBeDone, Job, OutcomeUnknown
+from queues.egress import Answer, Egress, NotSent, Request, Unanswered
+
+TOLD = 2000
+"""Characters of an answer that the result keeps."""
+_SHORTEST = 8
+
+
+def ask(app: Flask, job: Job, request: Request, secrets: Mapping[str, str]) -> str:
+    """The sentence for the result; `secrets` by their names are blotted out of it.
+
+    Raises CannotBeDone, also for an answer that is no success, or OutcomeUnknown.
+    """
+    host = host_of(request.url)
+    with app.app_context(), reading():
+        allowed = AllowedHost.origins(job.project_id)
+    try:
+        answer = Egress.of(app).ask(request, allowed)
+    except NotSent as error:
+        raise CannotBeDone(f"Nothing was sent to {host}: {blot(str(error), secrets)}.") from None
+    except Unanswered as error:
+        why = blot(str(error), secrets)
+        raise OutcomeUnknown(
+            f"The request left for {host} and no answer came: {why}. Look there whether it was done."
+        ) from None
+    said = told(host, answer, secrets)
+    if not 200 <= answer.status < 300:
+        raise CannotBeDone(said)
+    return said
+
+
+def told(host: str, answer: Answer, secrets: Mapping[str, str]) -> str:
+    """Status, size and the beginning of the body, with nothing hidden in it and without the secrets."""
+    size = f"{len(answer.body):,} bytes" if answer.whole else f"more than {len(answer.body):,} bytes"
+    said = f"{host} answered {answer.status} with {size}"
+    if 300 <= answer.status < 400 and (where := answer.headers.get("location")):
+        said += f", which point to {made_visible(blot(where, secrets))[:200]} (not followed)"
+    if not answer.body:
+        return f"{said}."
+    coding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        return f"{said}, compressed though that was not asked for."
+    # Blotted out before it is cut: half a secret is one too.
+    text = made_visible(blot(answer.body.decode(errors="replace"), secrets))
+    rest = "…" if len(text) > TOLD or not answer.whole else ""
+    return f"{said}:\n{text[:TOLD]}{rest}"
+
+
+def blot(text: str, secrets: Mapping[str, str]) -> str:
+    """`text` without the secrets, as they are and in the spellings in which servers repeat what they got."""
+    for name, value in secrets.items():
+        for spelling in sorted(_spellings(value), key=len, reverse=True):
+            text = text.replace(spelling, f"⟨secret {name}⟩")
+    return text
+
+
+def _spellings(value: str) -> set[str]:
+    # Of "Bearer abc…" a server may repeat the second word alone.
+    parts = {value, *(part for part in value.split() if len(part) >= _SHORTEST)}
+    found = set(parts)
+    for part in parts:
+        raw = part.encode()
+        coded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+        found |= coded | {code.rstrip("=") for code in coded}
+        found |= {quote(part), quote(part, safe=""), quote_plus(part), json.dumps(part)[1:-1]}
+    return found
