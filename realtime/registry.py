@@ -20,6 +20,7 @@ from models import (
     ApiToken,
     Approval,
     AuditEntry,
+    BrainDoc,
     Delivery,
     ExecutorRequest,
     Invite,
@@ -65,9 +66,11 @@ PRIVATE = frozenset(
         "login_attempts",
         "idempotency_keys",
         "approvals",
+        "brain_doc_versions",
     }
 )
-"""Tables that no stream carries: health is polled, and a proposal says what was decided on it."""
+"""Tables that no stream carries: health is polled, a proposal says what was decided on it, and a
+document which version it has."""
 
 
 def _nothing(row: Any) -> Iterable[Any]:
@@ -234,6 +237,11 @@ def _proposed(proposal: Proposal) -> dict[str, Any]:
             for approval in proposal.approvals
         ],
     }
+
+
+def _asked(request: ExecutorRequest) -> dict[str, Any]:
+    """What is asked for, without a document's text, which is long: whoever reads documents reads it there."""
+    return {"payload": {name: value for name, value in request.payload.items() if name != "content"}}
 
 
 def _memberships(user: User) -> list[Membership]:
@@ -420,6 +428,26 @@ _ALL = (
             "picked_up_at",
             "completed_at",
         ),
+        more=_asked,
+    ),
+    Published(
+        model=BrainDoc,
+        streams=_project,
+        says=(
+            "project_id",
+            "agent_key",
+            "doc_type",
+            "digest",
+            "length",
+            "version",
+            "written_at",
+            "user_id",
+            "by_agent",
+            "created_at",
+        ),
+        query=BrainDoc.without_content,
+        partial="knowledge/_doc.html",
+        variable="doc",
     ),
     Published(
         model=Proposal,

@@ -11,6 +11,7 @@ from models import (
     Agent,
     AgentStatus,
     ApiToken,
+    BrainDoc,
     Delivery,
     ExecutorRequest,
     Invite,
@@ -62,7 +63,7 @@ def agent(world: World, key: str) -> Agent:
 
 def request(world: World, key: str) -> ExecutorRequest:
     requests = db.session.scalars(select(ExecutorRequest))
-    return next(one for one in requests if one.payload["key"] == key)
+    return next(one for one in requests if one.payload.get("key") == key)
 
 
 def token_of(one: Delivery) -> str:
@@ -438,6 +439,21 @@ def the_owner_of_the_conversation_decides_no_more(world: World) -> None:
     mine.change_role("member")
     assert proposal("proposed").listed
     mine.change_role("owner")
+
+
+@mutation
+def a_document_is_written(world: World) -> None:
+    world.write("Be kind.")
+
+
+@mutation
+def a_document_is_written_again(world: World) -> None:
+    world.write("Be kind, and short.")
+
+
+@mutation
+def a_document_waits_for_the_executor(world: World) -> None:
+    BrainDoc.ask_for(world.project.id, "trunks", "runbook", "# Run", None, world.mara.id)
 
 
 @mutation

@@ -1,0 +1,1 @@
+"""Carrying out what a person approved: one file for each action."""
