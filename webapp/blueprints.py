@@ -7,9 +7,12 @@ from flask_smorest import Api
 
 from webapp.schemas import Error
 
-PAGES = ("probes", "setup", "sessions", "invites", "settings", "rooms", "dms", "agents", "needs_you")
+PAGES = (
+    "probes", "setup", "sessions", "invites", "settings", "audit", "rooms", "dms", "agents", "knowledge",
+    "needs_you",
+)  # fmt: skip
 API = (
-    "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work",
+    "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work", "docs",
     "threads", "messages", "reactions", "deliveries", "proposals", "streams", "sockets", "health", "chat",
 )  # fmt: skip
 

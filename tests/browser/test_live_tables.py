@@ -11,6 +11,7 @@ from sqlalchemy import select
 from models import (
     Agent,
     ApiToken,
+    BrainDoc,
     Delivery,
     Draft,
     ExecutorRequest,
@@ -22,6 +23,7 @@ from models import (
     Thread,
     User,
     UserSession,
+    audit,
     db,
     labs,
 )
@@ -37,7 +39,9 @@ ROOM, AGENTS = "/oasis/chat", "/oasis/agents"
 PEOPLE, TOKENS = "/oasis/settings/people", "/oasis/settings/tokens"
 LABS, ACCOUNT = "/oasis/settings/labs", "/oasis/settings/account"
 
-SHOWN_NOWHERE = {"audit_log"}
+KNOWLEDGE, AUDIT = "/oasis/knowledge", "/oasis/settings/audit"
+
+SHOWN_NOWHERE: set[str] = set()
 """Published, but no page shows it yet."""
 
 
@@ -160,6 +164,20 @@ SIGHTS = {
         ),
         lambda page: page.locator("#requests"),
         "Trunks the second",
+    ),
+    "brain_docs": Sight(
+        KNOWLEDGE,
+        lambda o: BrainDoc.write(
+            o.project.id, "trunks", "runbook", "Restart it.", base_digest=None, by_user=o.person("mara").id
+        ),
+        lambda page: page.locator("#docs_trunks article:visible"),
+        "runbook",
+    ),
+    "audit_log": Sight(
+        AUDIT,
+        lambda o: audit.record("operator", "something.happened", "seen", project_id=o.project.id),
+        lambda page: page.locator("#audit-entries li"),
+        "something.happened",
     ),
     "memberships": Sight(
         PEOPLE,
