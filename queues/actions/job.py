@@ -26,7 +26,7 @@ class Job:
 
 
 class CannotBeDone(Exception):
-    """Nothing happened, or what came back was a refusal; the text says what failed and what is not affected."""
+    """Nothing happened, or a refusal came back; the text says what failed and what is not affected."""
 
 
 class OutcomeUnknown(Exception):

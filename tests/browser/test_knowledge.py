@@ -191,7 +191,7 @@ def test_the_history_shows_what_changed_on_a_phone_too(house: House, app: Flask)
 
     page.get_by_role("link", name="Changes in version 2").click()
 
-    expect(page.locator(".diff")).to_contain_text("Be loud.")
+    expect(page.locator(".sides")).to_contain_text("Be loud.")
     for path in ("", "/edit", "/history?old=1&new=2"):
         page.goto(f"{DOC}{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
