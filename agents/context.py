@@ -11,8 +11,10 @@ from agents.prompts import prompt
 from agents.quoting import boundary, capped, plain, quote
 from agents.turn import Turn
 from agents.usage import Budget
+from models import labs
 from models.agent import Agent
 from models.base import db
+from models.brain_doc import FLAG, PROJECT, BrainDoc
 from models.delivery import Delivery
 from models.message import Message
 from models.project import Project, ProjectSetting
@@ -24,11 +26,17 @@ RECENT_CHARACTERS = 24_000
 ONE_RECENT = 2_000
 ONE_TAIL = 400
 
+DOCS_READ = 1000
+DOCS_TOLD = 50
+"""How many documents the instructions name; `list_docs` tells of more."""
+
 ROOM = 'This is the room "{title}", which everybody of the project reads.'
 DM = "This is a direct conversation with {owner}; nobody else reads it."
 BEFORE = "What was said in this thread before, oldest first:"
 NOTHING_BEFORE = "Nothing was said in this thread before."
 ADDRESSED = "The message addressed to you, which you answer now:"
+NO_DOCS = "There are none yet."
+MORE_DOCS = "There are more: list_docs names them."
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class _Around:
 
     mission: str
     roster: str
+    docs: "_Docs"
     place: str
     authors: Authors
     recent: "_Recent"
@@ -86,6 +95,7 @@ class _Around:
         return cls(
             mission=str(mission) if mission else "No mission has been written down yet.",
             roster=roster(project.id),
+            docs=_Docs(project.id),
             place=_place(thread),
             authors=Authors(project.id),
             recent=_Recent(thread.id, together),
@@ -112,8 +122,33 @@ def _system(agent: Agent, project: Project, around: _Around) -> str:
         project=_named(project.name),
         mission=around.mission,
         roster=around.roster,
+        docs=around.docs.of(agent.key),
         place=around.place,
     )
+
+
+class _Docs:
+    """The documents of a project, which an agent is told of by name; what they say is for its tools."""
+
+    def __init__(self, project_id: UUID) -> None:
+        on = labs.enabled(FLAG, project_id)
+        self._keys = list(db.session.execute(_DOCS, {"project_id": project_id})) if on else []
+
+    def of(self, agent_key: str) -> str:
+        """Those for everybody and the agent's own, one a line; by name alone, so that it stays the same."""
+        lines = [f"- {key}/{name}" for key, name in self._keys if key in (PROJECT, agent_key)]
+        told = lines[:DOCS_TOLD]
+        if len(lines) > DOCS_TOLD or len(self._keys) == DOCS_READ:
+            told.append(MORE_DOCS)
+        return "\n".join(told) or NO_DOCS
+
+
+_DOCS = (
+    select(BrainDoc.agent_key, BrainDoc.doc_type)
+    .where(BrainDoc.project_id == bindparam("project_id"))
+    .order_by(BrainDoc.agent_key, BrainDoc.doc_type)
+    .limit(DOCS_READ)
+)
 
 
 def _place(thread: Thread) -> str:

@@ -7,6 +7,7 @@ from models.approval import Approval
 from models.audit import AuditEntry, AuditHead
 from models.authz import AuthzEpoch
 from models.base import db
+from models.brain_doc import BrainDoc, BrainDocVersion
 from models.delivery import Delivery
 from models.executor_request import ExecutorRequest
 from models.limits import IdempotencyKey, LoginAttempt
@@ -35,6 +36,8 @@ __all__ = [
     "AuditEntry",
     "AuditHead",
     "AuthzEpoch",
+    "BrainDoc",
+    "BrainDocVersion",
     "Delivery",
     "Draft",
     "ExecutorRequest",

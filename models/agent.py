@@ -113,6 +113,8 @@ class Agent(Row, Model):
                 clean_key(value)
                 if value == "all":
                     raise invalid("key", "is the word for every agent")
+                if value == "project":
+                    raise invalid("key", "is the word for documents of the whole project")
             elif field == "runtime":
                 if value not in ("builtin", "external"):
                     raise invalid("runtime", "must be builtin or external")

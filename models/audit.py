@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from models.base import Model, Row, changed_rows, db, utcnow
 from models.text import invalid
 
 GENESIS = "0" * 64
+"""The hash before the first entry."""
 
 
 class Mark(NamedTuple):
@@ -36,14 +38,22 @@ class Mark(NamedTuple):
         return cls(int(seq), sealed)
 
 
+BEGINNING = Mark(0, GENESIS)
+
+
 class AuditHead(Model):
-    """One row: the end of the chain, locked by whoever appends."""
+    """One row: the end of the chain, locked by whoever appends, and what the last look at all of it found."""
 
     __tablename__ = "audit_head"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(default=0)
     hash: Mapped[str] = mapped_column(String(64), default=GENESIS)
+    checked_at: Mapped[datetime | None]
+    checked_seq: Mapped[int | None]
+    """How many entries there were."""
+    broken_at: Mapped[int | None]
+    """The first that did not fit; none when the chain was whole."""
 
 
 class AuditEntry(Row, Model):
@@ -60,9 +70,9 @@ class AuditEntry(Row, Model):
     previous_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
 
-    def seal(self) -> str:
-        """SHA-256 over the hash before and everything this row says."""
-        said = {
+    def as_said(self) -> dict[str, Any]:
+        """All that the hash is made of, besides the hash before."""
+        return {
             "seq": self.seq,
             "at": self.created_at.isoformat(timespec="microseconds"),
             "project": str(self.project_id or ""),
@@ -72,7 +82,10 @@ class AuditEntry(Row, Model):
             "detail": self.detail,
             "digest": self.digest or "",
         }
-        text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+
+    def seal(self) -> str:
+        """SHA-256 over the hash before and everything this row says."""
+        text = json.dumps(self.as_said(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(f"{self.previous_hash}\n{text}".encode()).hexdigest()
 
 
@@ -118,10 +131,29 @@ def head(session: Session) -> Mark:
     return Mark(*session.execute(select(AuditHead.seq, AuditHead.hash)).one())
 
 
-def broken_at(entries: Iterable[AuditEntry], marks: Iterable[Mark] = ()) -> int | None:
-    """The seq of the first entry, in order, that does not fit the chain or a mark, or is missing."""
+def after(mark: Mark, limit: int) -> list[AuditEntry]:
+    """The next entries, in order, as they are in the database at this moment."""
+    query = select(AuditEntry).where(AuditEntry.seq > mark.seq).order_by(AuditEntry.seq).limit(limit)
+    return list(db.session.scalars(query.execution_options(populate_existing=True)))
+
+
+def checked() -> AuditHead:
+    """The head, with what the last look at the whole log found."""
+    return db.session.scalars(select(AuditHead).where(AuditHead.id == 1)).one()
+
+
+def note_check(seq: int, broken: int | None) -> None:
+    """Remember what a look at all entries up to `seq` found."""
+    found = {"checked_at": utcnow(), "checked_seq": seq, "broken_at": broken}
+    changed_rows(update(AuditHead).where(AuditHead.id == 1).values(**found))
+
+
+def broken_at(
+    entries: Iterable[AuditEntry], marks: Iterable[Mark] = (), start: Mark = BEGINNING
+) -> int | None:
+    """The seq of the first entry after `start`, in order, that is missing or fits not the chain or a mark."""
     known = dict(marks)
-    before, seq = GENESIS, 0
+    before, seq = start.hash, start.seq
     for entry in entries:
         if entry.seq != seq + 1 or entry.previous_hash != before or entry.hash != entry.seal():
             return entry.seq

@@ -22,11 +22,14 @@ FLAGS: dict[str, str] = {
     "knowledge": "Knowledge: documents that agents read, with history and proposals.",
 }
 
-BUILT = ("team_room", "dms", "task_threads")
+BUILT = ("team_room", "dms", "task_threads", "knowledge")
 """Flags that switch something on today; the others are declared for the pages to come."""
 
 OF_THREAD = {"room": "team_room", "dm": "dms"}
 """The flag that opens each kind of thread; `Thread.is_open` asks it in SQL."""
+
+OF_DOCS = {"doc": "knowledge"}
+"""The flag without which no document is on a stream."""
 
 
 def enabled(flag: str, project_id: UUID) -> bool:
@@ -58,7 +61,7 @@ def write(project_id: UUID, changes: dict[str, bool]) -> dict[str, bool]:
 
 
 def open_threads(project_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
-    """The kinds of threads that are open in each of these projects; in one that is put away, none."""
+    """The kinds of threads, and `doc`, that are open in each of these projects; in one put away, none."""
     stored = (
         select(Project.id, ProjectSetting.value)
         .join(ProjectSetting, ProjectSetting.project_id == Project.id)
@@ -67,7 +70,9 @@ def open_threads(project_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
     values: dict[UUID, Any] = {project_id: value for project_id, value in db.session.execute(stored)}
     return {
         project_id: frozenset(
-            kind for kind, flag in OF_THREAD.items() if values.get(project_id, {}).get(flag, False)
+            kind
+            for kind, flag in (OF_THREAD | OF_DOCS).items()
+            if values.get(project_id, {}).get(flag, False)
         )
         for project_id in project_ids
     }

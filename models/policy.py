@@ -23,6 +23,8 @@ RIGHTS: dict[str, str] = {
     "proposal.decide": "operator",
     "task.read": "viewer",
     "task.create": "member",
+    "doc.read": "viewer",
+    "doc.edit": "operator",
     "agent.provision": "operator",
     "agent.edit": "operator",
     "member.manage": "owner",
@@ -41,9 +43,11 @@ SIGNED_IN = "signed_in"
 """Policies of routes that need no project: anybody, and any person with a session."""
 
 TOKEN_RIGHTS: dict[str, frozenset[str]] = {
-    "agent": frozenset({"project.read", "message.read", "message.post"}),
+    "agent": frozenset({"project.read", "message.read", "message.post", "doc.read"}),
     "worker": frozenset({"project.read"}),
-    "user": frozenset({"project.read", "message.read", "message.post", "message.react", "thread.mark_read"}),
+    "user": frozenset(
+        {"project.read", "message.read", "message.post", "message.react", "thread.mark_read", "doc.read"}
+    ),
 }
 """The most that a token of each kind can be given, whatever its scopes say; conversations are for people."""
 

@@ -13,7 +13,8 @@ from flask import Flask
 from models import audit
 from models.base import db, reading
 from models.crashpoint import crashpoint
-from queues import pruning, sweeper
+from queues import auditing, pruning, sweeper
+from queues.auditing import Auditor
 from queues.database import AWAY
 from queues.heartbeat import Heartbeat
 from queues.sweeper import Sweeper
@@ -96,6 +97,7 @@ def duties_of(app: Flask) -> list[Duty]:
         Duty("watchdog", min(WATCH_EVERY, patience), Watchdog(patience).watch),
         Duty("pruning", pruning.EVERY, pruning.prune),
         Duty("audit", WITNESS_EVERY, witness),
+        Duty("auditor", auditing.EVERY, Auditor().look),
     ]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from models.agent import Agent
 from models.base import db
+from models.brain_doc import BrainDoc
 from models.errors import DomainError
 from models.executor_request import ExecutorRequest
 from queues.database import AWAY, DatabaseThread
@@ -28,7 +29,15 @@ def _provision(request: ExecutorRequest) -> dict[str, Any]:
     return {"agent_id": str(agent.id), "key": agent.key}
 
 
-CARRIED_OUT: Mapping[str, Callable[[ExecutorRequest], dict[str, Any]]] = {"agent_provision": _provision}
+def _edit_doc(request: ExecutorRequest) -> dict[str, Any]:
+    doc = BrainDoc.carry_out(request)
+    return {"doc_id": str(doc.id), "version": doc.version, "digest": doc.digest}
+
+
+CARRIED_OUT: Mapping[str, Callable[[ExecutorRequest], dict[str, Any]]] = {
+    "agent_provision": _provision,
+    "doc_edit": _edit_doc,
+}
 
 
 def carry_out(request_id: UUID) -> bool:

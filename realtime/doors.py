@@ -1,10 +1,14 @@
-"""Doors: which threads are open, since what is said in a closed one reaches nobody by a stream."""
+"""Doors: which threads are open, since what is said in a closed one reaches nobody by a stream.
+
+Documents have a door of their own: while Knowledge is off, none is on a stream.
+"""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from models import labs
+from models.brain_doc import BrainDoc
 from models.delivery import Delivery
 from models.message import Message, Reaction
 from models.proposal import Proposal
@@ -15,6 +19,8 @@ from realtime.rows import Item, Rows
 
 TABLES = frozenset(model.__tablename__ for model in (Thread, Message, Reaction, Delivery, Proposal, Run))
 """The tables of what stands in threads."""
+DOCS = BrainDoc.__tablename__
+_ON_PROJECT = frozenset(("room", "doc"))
 
 
 class Doors:
@@ -25,22 +31,26 @@ class Doors:
         self._open: dict[UUID, frozenset[str]] = {}
         self._people: dict[UUID, frozenset[UUID]] = {}
         """Whose conversations are open, in the projects where any are."""
-        self._shut: set[str] = set()
+        self._closed: dict[str, frozenset[str]] = {}
+        """What of each project's stream is closed."""
         self._heard: set[UUID] = set()
         """Projects of which something was heard, but nothing is known."""
 
     def look(self, rows: Rows, epoch: int | None = None) -> None:
         """In the snapshot of the rows, and of the epoch: learn what decides about them."""
         heard, self._heard = self._heard, set()
-        wanted = {row.project_id for row in rows.of(TABLES)} | heard
+        wanted = {row.project_id for row in rows.of(TABLES | {DOCS})} | heard
         wanted = wanted | self._open.keys() if epoch != self._epoch else wanted - self._open.keys()
         if wanted:
             self._open = self._open | labs.open_threads(wanted)
             talking = [project_id for project_id in wanted if "dm" in self._open[project_id]]
             self._people = self._people | dict.fromkeys(wanted, frozenset()) | Membership.active_in(talking)
-            closed = (project_id for project_id, kinds in self._open.items() if "room" not in kinds)
-            self._shut = {f"project:{project_id}" for project_id in closed}
+            self._closed = {f"project:{one}": _ON_PROJECT - kinds for one, kinds in self._open.items()}
         self._epoch = epoch
+
+    def closed(self, stream: str) -> frozenset[str]:
+        """What of a project's stream was seen closed: `room`, `doc`."""
+        return self._closed.get(stream, frozenset())
 
     def shut(self, stream: str, project_id: UUID | None = None) -> bool:
         """Whether what is said in threads may not be heard on this stream, as far as is known.
@@ -49,7 +59,7 @@ class Doors:
         of which the next look learns when nothing is known yet.
         """
         if project_id is None or (owner := _owner(stream)) is None:
-            return stream in self._shut
+            return "room" in self.closed(stream)
         if project_id not in self._open:
             self._heard.add(project_id)
             return False
@@ -58,7 +68,12 @@ class Doors:
     def through(self, stream: str, items: list[Item], rows: Rows) -> list[Item]:
         """The items without those of closed threads; one whose row is gone says nothing of it."""
         owner = _owner(stream)
-        return [item for item in items if item.table not in TABLES or self._shows(item, owner, rows)]
+        return [
+            item
+            for item in items
+            if (item.table not in TABLES or self._shows(item, owner, rows))
+            and (item.table != DOCS or self._is_open(item, "doc", rows))
+        ]
 
     def _shows(self, item: Item, owner: UUID | None, rows: Rows) -> bool:
         row = rows.get(item)
@@ -66,7 +81,11 @@ class Doors:
             return True
         if owner is not None:
             return owner in self._people.get(row.project_id, ())
-        return "room" in self._open.get(row.project_id, ())
+        return self._is_open(item, "room", rows)
+
+    def _is_open(self, item: Item, kind: str, rows: Rows) -> bool:
+        row = rows.get(item)
+        return row is None or kind in self._open.get(row.project_id, ())
 
 
 def _owner(stream: str) -> UUID | None:

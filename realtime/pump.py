@@ -213,9 +213,9 @@ class Pump:
             items = {name: collapsed(changes) for name, changes in news.items()}
             rows = Rows()
             rows.load(item for one in items.values() for item in one)
-            shut = {name for name in wanted if self.doors.shut(name)}
+            closed = {name: self.doors.closed(name) for name in wanted}
             self.doors.look(rows, epoch)
-            self._opened |= {name for name in shut if not self.doors.shut(name)}
+            self._opened |= {name for name, before in closed.items() if before - self.doors.closed(name)}
         return _Look(heads, epoch, items, reached, rows, at)
 
     def _trust(self, look: _Look) -> None:

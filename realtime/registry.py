@@ -21,6 +21,7 @@ from models import (
     ApiToken,
     Approval,
     AuditEntry,
+    BrainDoc,
     Delivery,
     ExecutorRequest,
     Invite,
@@ -70,10 +71,11 @@ PRIVATE = frozenset(
         "idempotency_keys",
         "approvals",
         "task_events",
+        "brain_doc_versions",
     }
 )
-"""Tables that no stream carries: health is polled, a proposal says what was decided on it, and a task
-that it has one event more."""
+"""Tables that no stream carries: health is polled, a proposal says what was decided on it, a task
+that it has one event more, and a document which version it has."""
 
 
 def _nothing(row: Any) -> Iterable[Any]:
@@ -261,6 +263,11 @@ def _delivery_waits(row: Delivery) -> str | None:
     return "chat" if row.status == "queued" or wished else None
 
 
+def _asked(request: ExecutorRequest) -> dict[str, Any]:
+    """What is asked for, without a document's text, which is long: whoever reads documents reads it there."""
+    return {"payload": {name: value for name, value in request.payload.items() if name != "content"}}
+
+
 def _memberships(user: User) -> list[Membership]:
     return list(db.session.scalars(select(Membership).where(Membership.user_id == user.id)))
 
@@ -445,6 +452,26 @@ _ALL = (
             "picked_up_at",
             "completed_at",
         ),
+        more=_asked,
+    ),
+    Published(
+        model=BrainDoc,
+        streams=_project,
+        says=(
+            "project_id",
+            "agent_key",
+            "doc_type",
+            "digest",
+            "length",
+            "version",
+            "written_at",
+            "user_id",
+            "by_agent",
+            "created_at",
+        ),
+        query=BrainDoc.without_content,
+        partial="knowledge/_doc.html",
+        variable="doc",
     ),
     Published(
         model=Proposal,

@@ -1,8 +1,8 @@
 // Every icon the templates use, by its Lucide name; the sprite holds these and no others.
 export const ICONS = [
-  "arrow-down", "arrow-up", "at-sign", "bot", "check", "check-check", "chevron-down", "circle",
-  "circle-check", "circle-x", "clock", "copy", "flask-conical", "info", "key-round", "keyboard", "link", "loader-circle",
+  "arrow-down", "arrow-left", "arrow-up", "at-sign", "book-open", "bot", "check", "check-check", "chevron-down", "circle",
+  "circle-check", "circle-x", "clock", "copy", "download", "file-text", "flask-conical", "history", "info", "key-round", "keyboard", "link", "loader-circle",
   "list-checks", "list-plus", "lock", "log-out", "menu", "message-circle", "messages-square", "monitor-smartphone", "moon", "pause", "pencil", "play", "plus", "reply", "rotate-cw",
   "bell", "chevron-right", "fingerprint", "hourglass", "inbox",
-  "send", "settings", "slash", "smile", "square", "trash-2", "triangle-alert", "user-round", "users", "wifi-off", "x",
+  "scroll-text", "send", "settings", "slash", "smile", "square", "trash-2", "triangle-alert", "user-round", "users", "wifi-off", "x",
 ]

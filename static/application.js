@@ -10,6 +10,8 @@ import ComposerController from "./controllers/composer_controller.js"
 import ConnectionController from "./controllers/connection_controller.js"
 import CopyController from "./controllers/copy_controller.js"
 import DeliveryController from "./controllers/delivery_controller.js"
+import DocEditorController from "./controllers/doc_editor_controller.js"
+import DocsController from "./controllers/docs_controller.js"
 import EditorController from "./controllers/editor_controller.js"
 import FollowController from "./controllers/follow_controller.js"
 import KeysController from "./controllers/keys_controller.js"
@@ -42,8 +44,9 @@ const application = Application.start()
 const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
   breaker: BreakerController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
-  delivery: DeliveryController, editor: EditorController, follow: FollowController, keys: KeysController, menu: MenuController, outbox: OutboxController,
-  panes: PanesController, presence: PresenceController, promote: PromoteController,
+  delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, follow: FollowController,
+  keys: KeysController, menu: MenuController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
+  promote: PromoteController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController,

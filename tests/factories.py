@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from models.agent import Agent
 from models.base import db
+from models.brain_doc import PROJECT, BrainDoc
 from models.labs import FLAGS
 from models.labs import write as write_labs
 from models.policy import TOKEN_RIGHTS
@@ -70,6 +71,15 @@ def proposal(where: Thread, by: Agent, action_type: str = "create_task", **param
     task = {"title": "Look at the disk", "description": "", "assignee_agent_key": None}
     wish = Wish.of(by.key, action_type, params or task, "because it is full", f"wish-{next(_numbers)}")
     return Proposal.make(where, wish)
+
+
+def doc(
+    of: Project, who: User, content: str = "Be kind.", doc_type: str = "manners", agent_key: str = PROJECT
+) -> BrainDoc:
+    """A document, or the next version of it, written by this person, who must be an operator."""
+    before = BrainDoc.find(of.id, agent_key, doc_type)
+    base = before.digest if before else None
+    return BrainDoc.write(of.id, agent_key, doc_type, content, base_digest=base, by_user=who.id)
 
 
 def room(of: Project) -> Thread:

@@ -17,6 +17,7 @@ from sqlalchemy import event, select, tuple_
 from models.base import reading
 from models.delivery import Delivery
 from models.message import Answer, Message
+from models.user import User
 from queues import deliveries
 from queues.sweeper import Sweeper
 from queues.watchdog import Watchdog
@@ -38,6 +39,7 @@ GROWING = (
     "runs",
     "tasks",
     "task_events",
+    "brain_doc_versions",
 )
 
 
@@ -195,6 +197,36 @@ def test_proposing_and_deciding(say: Any, plans: Plans, db: SQLAlchemy) -> None:
         address = f"/api/proposals/{made.id}"
         for verb in ("later", "approve"):
             assert say.client.post(f"{address}/{verb}", json={"digest": made.digest}).status_code < 300
+
+    assert plans.whole == []
+
+
+def test_documents_and_their_history(say: Any, plans: Plans, db: SQLAlchemy) -> None:
+    owner = db.session.scalars(select(User).where(User.name == "Mara")).one()
+    for content in ("one", "two"):
+        made = factories.doc(say.project, owner, content)
+    db.session.commit()
+    address = f"/{say.project.key}/knowledge"
+    with plans.watched():
+        factories.doc(say.project, owner, "three")
+        db.session.commit()
+        for path in ("", f"/{made.name}", f"/{made.name}/edit", f"/{made.name}/history?old=1&new=2&before=3"):
+            assert say.client.get(address + path).status_code == 200
+
+    assert plans.whole == []
+
+
+def test_the_audit_page(say: Any, plans: Plans) -> None:
+    address = f"/{say.project.key}/settings/audit"
+    with plans.watched():
+        for asked in (
+            "",
+            "?action=a&subject=b&actor=operator",
+            "?since=2026-01-01&until=2030-01-01",
+            "?before=9",
+        ):
+            assert say.client.get(address + asked).status_code == 200
+            assert say.client.get(f"{address}/export{asked}").status_code == 200
 
     assert plans.whole == []
 

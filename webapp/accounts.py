@@ -228,12 +228,13 @@ def set_up(form: FirstRun) -> tuple[User, Project]:
         db.session.rollback()  # what was read is read again below
     project_name = clean_name(form.project_name, "project_name")
     made = hashed(form.password)
-    audit.record("nobody", "setup", f"project {slug(project_name)}")
-    check_setup_code(form.code)  # again, behind the lock that the audit log holds
+    audit.lock()
+    check_setup_code(form.code)  # again, behind the lock of the audit log
     user = User.create(form.email, form.name, made)
     project = Project.create(free_key(project_name), project_name)
     user.join(project, "owner")
     db.session.flush()
+    audit.record("nobody", "setup", f"project {project.key}", project_id=project.id)
     if form.labs:
         labs.write(project.id, dict.fromkeys(labs.FLAGS, True))
     if form.agents:
@@ -276,8 +277,9 @@ def reset_password(token: str, password: object) -> User:
         user_of_reset(token)
         db.session.rollback()  # what was read is read again below
     made = hashed(password)
-    audit.record("nobody", "password.reset", "by link")
+    audit.lock()  # two who use the link at the same moment take turns
     user = user_of_reset(token)
+    audit.record("nobody", "password.reset", f"user {user.handle}", by="link")
     user.password_hash = made
     UserSession.revoke_all(user)
     db.session.commit()
@@ -474,8 +476,11 @@ def open_invite(secret: str) -> Invite:
 
 def accept_invite(secret: str, user: User) -> Membership:
     """Join; NotFound when somebody was faster."""
-    audit.record(f"person:{user.id}", "invite.accepted", f"user {user.handle}")
-    joined = open_invite(secret).accept(user)
+    audit.lock()  # two who use it at the same moment take turns
+    invite = open_invite(secret)
+    project_id = invite.project_id
+    audit.record(f"person:{user.id}", "invite.accepted", f"user {user.handle}", project_id=project_id)
+    joined = invite.accept(user)
     db.session.flush()
     return joined
 
@@ -486,9 +491,10 @@ def accept_as_new(secret: str, name: str, email: str, password: object) -> User:
         open_invite(secret)
         db.session.rollback()  # what was read is read again below
     made = hashed(password)
-    audit.record("nobody", "account.created", "by invite")
-    open_invite(secret)
+    audit.lock()
+    project_id = open_invite(secret).project_id
     user = User.create(email, name, made)
+    audit.record("nobody", "account.created", f"user {user.handle}", project_id=project_id, by="invite")
     accept_invite(secret, user)
     return user
 

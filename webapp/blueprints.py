@@ -8,11 +8,11 @@ from flask_smorest import Api
 from webapp.schemas import Error
 
 PAGES = (
-    "probes", "setup", "sessions", "invites", "settings", "servers", "rooms", "dms", "tasks", "agents",
-    "needs_you",
+    "probes", "setup", "sessions", "invites", "settings", "servers", "audit", "rooms", "dms", "tasks",
+    "agents", "knowledge", "needs_you",
 )  # fmt: skip
 API = (
-    "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work",
+    "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work", "docs",
     "threads", "messages", "reactions", "deliveries", "proposals", "tasks", "streams", "sockets", "health",
     "chat",
 )  # fmt: skip

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from models import labs
 from models.agent import Agent
 from models.base import db
+from models.brain_doc import FLAG, BrainDoc
 from models.delivery import Delivery
 from models.errors import NotFound, NotYours
 from models.message import Message
@@ -120,6 +121,21 @@ def agent(agent_id: UUID) -> Agent:
     if found is None or found.archived_at is not None:
         raise NotFound
     require("project.read", found.project_id)
+    return found
+
+
+def knowledge(project_id: UUID) -> None:
+    """NotFound while the flag of documents is off."""
+    if not labs.enabled(FLAG, project_id):
+        raise NotFound
+
+
+def doc(project_id: UUID, agent_key: str, doc_type: str) -> BrainDoc:
+    """A document of a project that the caller was let into."""
+    knowledge(project_id)
+    found = BrainDoc.find(project_id, agent_key, doc_type)
+    if found is None:
+        raise NotFound
     return found
 
 

@@ -7,9 +7,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from models.actions.action import Params, Rule
 from models.actions.fields import AgentKey, Body, Digest, beginning, must_be_agent, whole_of
-
-PROJECT = "project"
-"""The key under which documents of the whole project are kept; no agent may have it."""
+from models.brain_doc import DOC_TYPE, PROJECT, BrainDoc
+from models.difference import unified
+from models.hidden import made_visible
 
 
 class EditDoc(Params):
@@ -24,13 +24,18 @@ class EditDoc(Params):
         ),
     )
 
-    doc_type: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+    doc_type: Annotated[str, Field(pattern=f"^{DOC_TYPE}$")]
     agent_key: AgentKey
     content: Annotated[Body, Field(description="The whole document as it shall be")]
     content_preview: Annotated[Body, Field(description="Leave it out: it is the beginning of content")] = ""
     base_digest: Annotated[
         Digest | None,
-        Field(description="SHA-256 of the content that was changed; null when there is no document yet"),
+        Field(
+            description=(
+                "SHA-256 of the content that was changed, as read_doc tells it; null when there is no"
+                " document yet. Left out, it is that of the document as it is"
+            )
+        ),
     ] = None
 
     @model_validator(mode="before")
@@ -59,4 +64,16 @@ class EditDoc(Params):
     def resolve(self, project_id: UUID) -> Self:
         if self.agent_key != PROJECT:
             must_be_agent(project_id, self.agent_key, "agent_key")
-        return self
+        if "base_digest" in self.model_fields_set:
+            return self
+        doc = BrainDoc.find(project_id, self.agent_key, self.doc_type)
+        return self.model_copy(update={"base_digest": doc.digest}) if doc is not None else self
+
+    def diff(self, project_id: UUID) -> list[str] | None:
+        """The unified diff, whole, against the version it was made from; None when there is none."""
+        if self.base_digest is None:
+            return None
+        base = BrainDoc.said(project_id, self.agent_key, self.doc_type, self.base_digest)
+        if base is None:
+            return None
+        return [made_visible(line) for line in unified(base, self.content)]

@@ -32,7 +32,7 @@ class Team:
     @classmethod
     def create(cls, key: str = "acme") -> "Team":
         project = Project.create(key, key.title())
-        labs.write(project.id, {"team_room": True, "dms": True})
+        labs.write(project.id, {"team_room": True, "dms": True, "knowledge": True})
         ops = Agent.provision(project.id, "ops", "Ops", persona="You like order.", title="Operator")
         qa = Agent.provision(project.id, "qa", "Quality")
         people = [cls._person(project, key, name) for name in ("Priya", "Sam")]

@@ -11,7 +11,7 @@ from agents.tools import registry
 from agents.tools.registry import Registry, Toolset
 from agents.tools.tool import EFFECTS, Arguments, Tool, ToolContext
 
-READING = ["agents_status", "read_thread", "search_messages"]
+READING = ["agents_status", "list_docs", "read_doc", "read_thread", "search_messages"]
 PROPOSING = [
     "propose_api_call",
     "propose_create_task",

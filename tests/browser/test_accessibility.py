@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from playwright.sync_api import Page
 
+from models import Project, User, db
+from tests import factories
 from tests.browser.conftest import House
 
 AXE = Path("node_modules/axe-core/axe.min.js")
@@ -14,12 +17,28 @@ PAGES = (
     "/oasis/needs-you",
     "/oasis/tasks",
     "/oasis/agents",
+    "/oasis/knowledge",
+    "/oasis/knowledge/project/manners",
+    "/oasis/knowledge/project/manners/edit",
+    "/oasis/knowledge/project/manners/history?old=1&new=2",
     "/oasis/settings/people",
     "/oasis/settings/tokens",
     "/oasis/settings/servers",
     "/oasis/settings/labs",
+    "/oasis/settings/audit",
     "/oasis/settings/account",
 )
+
+
+def write_documents(app: Flask) -> None:
+    with app.app_context():
+        project, mara = Project.by_key("oasis"), User.by_email("mara@example.org")
+        assert project
+        assert mara
+        for content in ("# Manners\n\nBe *kind*.", "# Manners\n\nBe *kind*, and \u202e short."):
+            factories.doc(project, mara, content)
+        db.session.commit()
+        db.engine.dispose()
 
 
 def violations(page: Page) -> list[str]:
@@ -32,7 +51,8 @@ def violations(page: Page) -> list[str]:
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
-def test_axe_finds_nothing(house: House, look: str) -> None:
+def test_axe_finds_nothing(house: House, app: Flask, look: str) -> None:
+    write_documents(app)
     mara = house.enter("mara", phone=look == "phone", color_scheme="dark" if look == "dark" else "light")
     mara.say("Hello @bulma, here is `code` and\n\n```python\nprint(1)\n```")
     mara.answers("bulma").wait_for(timeout=15_000)

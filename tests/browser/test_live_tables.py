@@ -12,6 +12,7 @@ from models import (
     Agent,
     AllowedHost,
     ApiToken,
+    BrainDoc,
     Delivery,
     Draft,
     ExecutorRequest,
@@ -25,6 +26,7 @@ from models import (
     Thread,
     User,
     UserSession,
+    audit,
     db,
     labs,
 )
@@ -41,8 +43,10 @@ PEOPLE, TOKENS = "/oasis/settings/people", "/oasis/settings/tokens"
 SERVERS = "/oasis/settings/servers"
 LABS, ACCOUNT = "/oasis/settings/labs", "/oasis/settings/account"
 
-SHOWN_NOWHERE = {"audit_log", "schedules"}
-"""Published, but no page shows them yet."""
+KNOWLEDGE, AUDIT = "/oasis/knowledge", "/oasis/settings/audit"
+
+SHOWN_NOWHERE = {"schedules"}
+"""Published, but no page shows it yet."""
 
 
 class Oasis:
@@ -170,6 +174,20 @@ SIGHTS = {
         ),
         lambda page: page.locator("#requests"),
         "Trunks the second",
+    ),
+    "brain_docs": Sight(
+        KNOWLEDGE,
+        lambda o: BrainDoc.write(
+            o.project.id, "trunks", "runbook", "Restart it.", base_digest=None, by_user=o.person("mara").id
+        ),
+        lambda page: page.locator("#docs_trunks article:visible"),
+        "runbook",
+    ),
+    "audit_log": Sight(
+        AUDIT,
+        lambda o: audit.record("operator", "something.happened", "seen", project_id=o.project.id),
+        lambda page: page.locator("#audit-entries li"),
+        "something.happened",
     ),
     "memberships": Sight(
         PEOPLE,

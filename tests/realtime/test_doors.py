@@ -205,3 +205,30 @@ class TestConversations:
         part = streams.catch_up(mine, 0)
         assert not tables(part["items"]) & TABLES
         assert part["live"] == []
+
+
+def test_no_document_is_on_a_stream_while_knowledge_is_off(
+    world: World, db: SQLAlchemy, pump: Pump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen, name = world.screen(), stream_of(world)
+    since = streams.head(name)
+    world.write("seen")
+    db.session.commit()
+    assert "brain_docs" in sent(world, pump)
+
+    # A person cannot write while it is off; what did so all the same is shown to nobody.
+    switch(world, db, knowledge=False)
+    pump.turn()
+    off = streams.head(name)
+    monkeypatch.setattr(labs, "enabled", lambda flag, project_id: True)
+    world.write("hidden")
+    db.session.commit()
+    assert "brain_docs" not in sent(world, pump)
+    assert "brain_docs" not in tables(streams.catch_up(name, off)["items"])
+
+    switch(world, db, knowledge=True)
+    pump.turn()
+    assert screen.behind == {name}
+    assert streams.catch_up(name, since)["reset"]
+    screen.ask()
+    assert screen.differs_from(world.screen()) == []

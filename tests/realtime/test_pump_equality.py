@@ -12,6 +12,7 @@ from models import (
     AgentStatus,
     AllowedHost,
     ApiToken,
+    BrainDoc,
     Delivery,
     ExecutorRequest,
     Invite,
@@ -67,7 +68,7 @@ def agent(world: World, key: str) -> Agent:
 
 def request(world: World, key: str) -> ExecutorRequest:
     requests = db.session.scalars(select(ExecutorRequest))
-    return next(one for one in requests if one.payload["key"] == key)
+    return next(one for one in requests if one.payload.get("key") == key)
 
 
 def token_of(one: Delivery) -> str:
@@ -545,6 +546,21 @@ def the_secret_is_removed(world: World) -> None:
 @mutation
 def the_server_is_taken_from_the_list(world: World) -> None:
     db.session.delete(db.session.scalars(select(AllowedHost)).one())
+
+
+@mutation
+def a_document_is_written(world: World) -> None:
+    world.write("Be kind.")
+
+
+@mutation
+def a_document_is_written_again(world: World) -> None:
+    world.write("Be kind, and short.")
+
+
+@mutation
+def a_document_waits_for_the_executor(world: World) -> None:
+    BrainDoc.ask_for(world.project.id, "trunks", "runbook", "# Run", None, world.mara.id)
 
 
 @mutation

@@ -66,6 +66,7 @@ def test_every_column_is_said_or_held_back_on_purpose() -> None:
         "thread_reads": {"created_at"},
         "users": {"deactivated_at"},
         "executor_requests": set(),
+        "brain_docs": {"content"},
         "proposals": {"canonical"},
         "runs": {"worker"},
     }
@@ -148,6 +149,7 @@ ROWS: dict[str, Callable[[World, Message], Any]] = {
     "executor_requests": lambda world, said: ExecutorRequest.ask(
         world.project.id, "agent_provision", {"key": "x"}, None
     ),
+    "brain_docs": lambda world, said: world.write("a secret document"),
     "invites": lambda world, said: Invite(
         project_id=world.project.id,
         role="viewer",

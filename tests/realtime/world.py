@@ -11,7 +11,7 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import event
 
-from models import Agent, Draft, Message, Project, Proposal, Thread, User, UserSession, db, labs
+from models import Agent, BrainDoc, Draft, Message, Project, Proposal, Thread, User, UserSession, db, labs
 from models.posting import post
 from models.wish import Wish
 from realtime import streams
@@ -126,7 +126,7 @@ class World:
     @classmethod
     def make(cls, app: Flask) -> "World":
         project = Project.create("oasis", "Oasis")
-        labs.write(project.id, {"team_room": True, "dms": True})
+        labs.write(project.id, {"team_room": True, "dms": True, "knowledge": True})
         mara = User.create("mara@example.org", "Mara Lindqvist", None)
         jonas = User.create("jonas@example.org", "Jonas Weber", None)
         mara.join(project, "owner")
@@ -154,6 +154,14 @@ class World:
         action_type = params.pop("action_type", "create_task")
         wish = Wish.of("trunks", action_type, params or task, "because", f"wish-{next(self.ids)}")
         return Proposal.make(thread or self.room, wish)
+
+    def write(self, content: str, doc_type: str = "manners") -> BrainDoc:
+        """A version of a document of the whole project, by Mara."""
+        before = BrainDoc.find(self.project.id, "project", doc_type)
+        base = before.digest if before else None
+        return BrainDoc.write(
+            self.project.id, "project", doc_type, content, base_digest=base, by_user=self.mara.id
+        )
 
     def session(self, who: User | None = None) -> UUID:
         """A session of this person, who signed in just now."""
