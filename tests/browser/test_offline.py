@@ -446,7 +446,7 @@ def test_axe_finds_nothing_in_what_waits(
     mara.say("@jonas while nobody hears")
     edit(mara, "before", "@jonas better")
     expect(lines(mara, "waiting")).to_have_count(2)
-    expect(mara.page.locator("#composer-hint")).to_contain_text("sent when the server is back")
+    expect(mara.page.locator("#composer-hint")).to_contain_text("until it can be sent")
 
     found = violations(mara.page)
     mara.page.locator("#connection").click()
