@@ -28,6 +28,7 @@ import ReactionsController from "./controllers/reactions_controller.js"
 import ReadController from "./controllers/read_controller.js"
 import RefreshController from "./controllers/refresh_controller.js"
 import RosterController from "./controllers/roster_controller.js"
+import SignoutController from "./controllers/signout_controller.js"
 import StreamController from "./controllers/stream_controller.js"
 import SuggestionsController from "./controllers/suggestions_controller.js"
 import ThemeController from "./controllers/theme_controller.js"
@@ -35,6 +36,7 @@ import ToastController from "./controllers/toast_controller.js"
 import ToolsController from "./controllers/tools_controller.js"
 import TypingController from "./controllers/typing_controller.js"
 import UnreadController from "./controllers/unread_controller.js"
+import UnsentController from "./controllers/unsent_controller.js"
 import WaitingController from "./controllers/waiting_controller.js"
 import WaitingListController from "./controllers/waiting_list_controller.js"
 
@@ -47,9 +49,9 @@ const controllers = {
   delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, follow: FollowController,
   keys: KeysController, menu: MenuController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
   promote: PromoteController,
-  reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, stream: StreamController,
+  reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, signout: SignoutController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,
-  typing: TypingController, unread: UnreadController,
+  typing: TypingController, unread: UnreadController, unsent: UnsentController,
   needs: NeedsController, notify: NotifyController, proposal: ProposalController, proposals: ProposalsController,
   waiting: WaitingController, "waiting-list": WaitingListController,
 }

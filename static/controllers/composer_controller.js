@@ -10,7 +10,7 @@ const PAUSE_MS = 300
 const HINTS = {
   live: ["", "Live · Enter sends"],
   backup: ["warn", "Backup · Will be delivered when agent comes online"],
-  offline: ["bad", "Offline · Sends when the server is back"],
+  offline: ["bad", "Offline · Kept in this browser until it can be sent"],
 }
 
 // Where a message is written: draft, reply, keys, and what will happen to it.

@@ -1,7 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { connection } from "../socket.js"
 import { Offline, request } from "../helpers/api.js"
-import { waiting } from "../helpers/outbox.js"
 import { ago } from "../helpers/times.js"
 
 const POLL_MS = 30_000
@@ -13,12 +12,16 @@ const TONES = { live: "ok", backup: "warn", offline: "bad" }
 const MEANS = {
   live: "Messages and answers arrive as they happen.",
   backup: "The agents’ worker does not answer. What you send waits, and is worked off when it returns.",
-  offline: "The server does not answer. What you write waits here and is sent when it returns.",
+  offline: "The server does not answer. What you write is kept in this browser and sent when it returns. Nothing can be decided.",
 }
 const ACTIONS = { here: "Carried out once approved", away: "Wait for their executor" }
 const TRANSPORTS = { websocket: "WebSocket", poll: "HTTP, long poll", none: "None" }
 
-// The badge: Live, Backup or Offline, and what that means. Others ask `document.documentElement.dataset.mode`.
+// The badge: Live, Backup or Offline, and what that means. Others have three ways to know, and no others:
+// - `document.documentElement.dataset.mode` is "live", "backup" or "offline", for styles as html[data-mode="offline"];
+// - the window's event `mode`, with detail {state}, tells of a change;
+// - a button with the attribute `data-online` needs the server at once, as every decision does: it is disabled while
+//   offline, and its title says why.
 export default class extends Controller {
   static targets = ["dot", "word"]
   static values = { last: String }
@@ -108,14 +111,12 @@ export default class extends Controller {
 
   #detail() {
     const { state } = this.element.dataset
-    const count = waiting()
     const last = this.lastValue && new Date(this.lastValue)
     const rows = {
       state: WORDS[state], means: MEANS[state], actions: ACTIONS[document.documentElement.dataset.executor] ?? "–", transport: TRANSPORTS[state === "offline" ? "none" : connection.transport],
       "checked-label": state === "live" ? "Last check" : "Last successful check",
       checked: state === "live" ? (this.#checked ? ago(this.#checked) : "–") : (last ? ago(last) : "never"),
       event: connection.lastEvent ? ago(connection.lastEvent) : "none yet",
-      waiting: count ? `${count} message${count === 1 ? "" : "s"}` : "Nothing",
     }
     for (const [name, text] of Object.entries(rows)) document.querySelector(`[data-conn="${name}"]`).textContent = text
   }

@@ -1,7 +1,9 @@
 import { Controller } from "@hotwired/stimulus"
+import { outbox } from "../outbox.js"
 import { Offline, reason, request } from "../helpers/api.js"
 import { sibling, toast } from "../helpers/dom.js"
 import { idOf, isActive, isMine } from "../helpers/message.js"
+import { plainSource } from "../helpers/plain_source.js"
 
 // Editing and deleting one's own messages, in their place.
 export default class extends Controller {
@@ -26,14 +28,21 @@ export default class extends Controller {
 
   cancel({ currentTarget }) { this.#close(currentTarget.form) }
 
+  // Without an answer the edit waits in the outbox.
   async save(event) {
     event.preventDefault()
     const form = event.currentTarget
-    const answer = await this.#ask("PATCH", form.closest("article"), { content: form.querySelector("textarea").value.trim() })
-    if (answer?.ok) return this.#close(form)
+    const message = form.closest("article")
+    const content = form.querySelector("textarea").value.trim()
+    const entry = outbox.add({
+      kind: "edit", thread: message.dataset.thread, method: "PATCH", path: `/api/messages/${idOf(message)}`,
+      body: { content }, about: { message: idOf(message), text: content },
+    })
+    if ((await entry.first) !== "failed") return form.isConnected && this.#close(form)
     const line = form.querySelector(".error")
-    line.textContent = answer ? reason(answer) : "The server does not answer. Your text is still here."
+    line.textContent = entry.reason
     line.hidden = false
+    outbox.forget(entry.key)
   }
 
   remove() {
@@ -46,8 +55,13 @@ export default class extends Controller {
   }
 
   async #remove(message) {
-    const answer = await this.#ask("DELETE", message)
-    if (!answer?.ok) toast(answer ? reason(answer) : "Not deleted: the server does not answer.")
+    try {
+      const answer = await request("DELETE", `/api/messages/${idOf(message)}`)
+      if (!answer.ok) toast(reason(answer))
+    } catch (error) {
+      if (!(error instanceof Offline)) throw error
+      toast("Not deleted: the server does not answer.")
+    }
   }
 
   async #edit(message) {
@@ -63,15 +77,19 @@ export default class extends Controller {
     message.scrollIntoView({ block: "nearest" })
   }
 
-  // What was typed, not what it looks like: the page holds only the rendered text.
+  // What was typed, not what it looks like: the page holds only the rendered text, which tells it while it is plain.
   async #source(message) {
+    const waiting = outbox.waiting.findLast(({ kind, about }) => kind === "edit" && about.message === idOf(message))
+    if (waiting) return waiting.about.text
     try {
       const { thread, seq } = message.dataset
       const { ok, data } = await request("GET", `/api/threads/${thread}/messages?around=${seq}&limit=1`)
       return ok ? data.messages.find(({ id }) => id === idOf(message))?.row.content : undefined
     } catch (error) {
       if (!(error instanceof Offline)) throw error
-      toast("The server does not answer.")
+      const plain = plainSource(message.querySelector(".prose"))
+      if (plain === undefined) toast("The server does not answer. Formatted text can be edited when it does.")
+      return plain
     }
   }
 
@@ -79,14 +97,5 @@ export default class extends Controller {
     const message = form.closest("article")
     form.remove()
     message.focus({ preventScroll: true })
-  }
-
-  async #ask(method, message, body) {
-    try {
-      return await request(method, `/api/messages/${idOf(message)}`, { body })
-    } catch (error) {
-      if (!(error instanceof Offline)) throw error
-      return null
-    }
   }
 }

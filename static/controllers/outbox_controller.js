@@ -1,81 +1,139 @@
 import { Controller } from "@hotwired/stimulus"
-import { connection } from "../socket.js"
+import { outbox } from "../outbox.js"
 import { sibling } from "../helpers/dom.js"
-import { outboxOf, waiting } from "../helpers/outbox.js"
+import { newId } from "../helpers/outbox.js"
+import { say } from "../helpers/outbox_line.js"
+import { setReaction } from "../helpers/reactions.js"
 import { fillNames } from "../helpers/roster.js"
 import { fillTimes } from "../helpers/times.js"
 
-const WORDS = { sending: "Sending…", waiting: "Waiting", sent: "", failed: "Not sent" }
-
-// Shows messages on their way at the end of the stream until the server's copy with the same client_id is there.
+// What waits for one thread, in its place: messages at the end of the stream until the server's copy with the same
+// client_id is there, edits and reactions as a line under their message.
 export default class extends Controller {
-  static targets = ["list", "template"]
-  static values = { thread: String }
+  static targets = ["list", "template", "line"]
+  static values = { thread: String, path: String }
 
-  #box
+  #watch = new MutationObserver(() => this.#showBeside())
 
   connect() {
-    this.#box = outboxOf(this.threadValue)
-    this.#box.addEventListener("change", this.#changed)
-    connection.addEventListener("state", this.#state)
-    window.addEventListener("beforeunload", this.#leaving)
-    for (const entry of this.#box.entries) this.#show(entry)
-    this.#box.drain()
+    outbox.addEventListener("change", this.#changed)
+    for (const entry of this.#entries) {
+      if (entry.state === "sent") outbox.forget(entry.key)
+      else this.#show(entry)
+    }
   }
 
   disconnect() {
-    this.#box.removeEventListener("change", this.#changed)
-    connection.removeEventListener("state", this.#state)
-    window.removeEventListener("beforeunload", this.#leaving)
+    outbox.removeEventListener("change", this.#changed)
+    this.#watch.disconnect()
     this.listTarget.replaceChildren()
   }
 
   send({ detail: { content, replyTo } }) {
-    this.#box.add(content, replyTo)
+    const key = newId()
+    outbox.add({
+      key, thread: this.threadValue, kind: "message", method: "POST", about: { text: content },
+      path: this.pathValue || `/api/threads/${this.threadValue}/messages`,
+      body: { client_id: key, content, ...(replyTo && { reply_to: replyTo }) },
+    })
     sibling(this, "stream").latest()
   }
 
   arrived({ detail: { clientId } }) {
-    if (clientId) this.#box.forget(clientId)
+    if (clientId) outbox.forget(clientId)
   }
 
-  retry({ currentTarget }) { this.#box.retry(currentTarget.closest("article").dataset.clientId) }
+  retry({ currentTarget }) { outbox.retry(this.#keyOf(currentTarget)) }
 
-  discard({ currentTarget }) { this.#box.forget(currentTarget.closest("article").dataset.clientId) }
+  discard({ currentTarget }) { outbox.forget(this.#keyOf(currentTarget)) }
 
-  #changed = ({ detail: entry }) => this.#show(entry)
-
-  #wasReached = connection.reached
-
-  #state = () => {
-    if (connection.reached && !this.#wasReached) this.#box.drain()
-    this.#wasReached = connection.reached
+  // What was refused goes back to where it was written, before what is there by now.
+  rewrite({ currentTarget }) {
+    const entry = this.#entries.find(({ key }) => key === this.#keyOf(currentTarget))
+    const field = this.element.querySelector('[data-composer-target="text"]')
+    if (!entry || !field) return
+    field.value = [entry.about.text, field.value].filter(Boolean).join("\n")
+    field.dispatchEvent(new InputEvent("input", { bubbles: true }))
+    field.focus()
+    outbox.forget(entry.key)
   }
 
-  #leaving = (event) => {
-    if (waiting()) event.preventDefault()
+  get #entries() { return outbox.entries.filter(({ thread }) => thread === this.threadValue) }
+
+  #keyOf(button) { return button.closest("[data-key]").dataset.key }
+
+  #changed = ({ detail: entry }) => {
+    if (entry.thread !== this.threadValue) return
+    this.#show(entry)
+    if (entry.kind === "reaction" && (entry.state === "failed" || entry.state === "gone")) this.#takeBack(entry)
   }
 
   #show(entry) {
-    let node = this.listTarget.querySelector(`[data-client-id="${entry.client_id}"]`)
+    if (entry.kind === "message") this.#showMessage(entry)
+    else if (entry.about.message) this.#showLine(entry)
+  }
+
+  // --- messages ---
+
+  #showMessage(entry) {
+    let node = this.listTarget.querySelector(`[data-key="${entry.key}"]`)
     if (entry.state === "gone") return node?.remove()
+    if (this.element.querySelector(`article[data-mine][data-client-id="${entry.key}"]`)) return outbox.forget(entry.key)
     if (!node) {
       node = this.#build(entry)
       this.listTarget.append(node)
     }
-    const line = node.querySelector(".outbox")
-    line.dataset.state = entry.state
-    line.querySelector(".outbox__words > span").textContent = [WORDS[entry.state], entry.reason].filter(Boolean).join(". ")
+    say(node.querySelector(".outbox"), entry)
   }
 
   #build(entry) {
     const node = this.templateTarget.content.firstElementChild.cloneNode(true)
-    node.dataset.clientId = entry.client_id
-    node.querySelector(".prose p").textContent = entry.content
-    node.querySelector("time").dateTime = entry.at.toISOString()
+    node.dataset.key = entry.key
+    node.querySelector(".prose p").textContent = entry.about.text
+    node.querySelector("time").dateTime = entry.at
     node.setAttribute("aria-label", "Your message, on its way")
     fillNames(node)
     fillTimes(node)
     return node
+  }
+
+  // --- reactions and edits ---
+
+  // The message is pushed anew, or comes with a page of older ones: then its line is put there again.
+  #showBeside() {
+    for (const entry of this.#entries) if (entry.about.message) this.#showLine(entry)
+  }
+
+  #showLine(entry) {
+    const waits = entry.state === "waiting" || entry.state === "failed"
+    this.#watching(waits)
+    const message = this.element.querySelector(`#message_${entry.about.message}`)
+    if (!message) return
+    const reaction = this.#lastReaction(entry)
+    if (reaction) setReaction(message, reaction.emoji, reaction.adding)
+    let line = message.querySelector(`.outbox[data-key="${entry.key}"]`)
+    if (!waits) return line?.remove()
+    if (!line) {
+      line = this.lineTarget.content.firstElementChild.cloneNode(true)
+      line.dataset.key = entry.key
+      message.querySelector(".msg__main").append(line)
+    }
+    say(line, entry)
+  }
+
+  #takeBack(entry) {
+    const message = this.element.querySelector(`#message_${entry.about.message}`)
+    if (message && !this.#lastReaction(entry)) setReaction(message, entry.about.emoji, !entry.about.adding)
+  }
+
+  // Of several clicks on one emoji the last that is on its way counts.
+  #lastReaction({ about: { message, emoji } }) {
+    const same = ({ about, state }) => about.message === message && about.emoji === emoji && (state === "sending" || state === "waiting")
+    return emoji && this.#entries.findLast(same)?.about
+  }
+
+  #watching(more) {
+    if (more) this.#watch.observe(this.element, { childList: true, subtree: true })
+    else if (!this.#entries.some(({ about, state }) => about.message && state !== "sent")) this.#watch.disconnect()
   }
 }

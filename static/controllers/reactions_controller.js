@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { Offline, reason, request } from "../helpers/api.js"
+import { outbox } from "../outbox.js"
 import { sibling, toast } from "../helpers/dom.js"
 import { idOf, isActive } from "../helpers/message.js"
 import { toggleReaction } from "../helpers/reactions.js"
@@ -36,17 +36,17 @@ export default class extends Controller {
     style.top = `${from.top > height + GAP ? from.top - height - GAP / 2 : Math.min(from.bottom + GAP / 2, innerHeight - height - GAP)}px`
   }
 
-  // Shown at once; the server's copy of the message replaces it, and a refusal takes it back.
+  // Shown at once. Without an answer it waits in the outbox, which takes it back when it is refused.
   async #set(message, emoji) {
     const adding = toggleReaction(message, emoji)
-    try {
-      const answer = await request(adding ? "PUT" : "DELETE", `/api/messages/${idOf(message)}/reactions/${encodeURIComponent(emoji)}`)
-      if (answer.ok) return
-      toast(reason(answer))
-    } catch (error) {
-      if (!(error instanceof Offline)) throw error
-      toast("Not sent: the server does not answer.")
-    }
-    toggleReaction(message, emoji)
+    const id = idOf(message)
+    const entry = outbox.add({
+      kind: "reaction", thread: message.dataset.thread, method: adding ? "PUT" : "DELETE",
+      path: `/api/messages/${id}/reactions/${encodeURIComponent(emoji)}`,
+      about: { message: id, emoji, adding, text: adding ? emoji : `${emoji} taken back` },
+    })
+    if ((await entry.first) !== "failed") return
+    toast(entry.reason)
+    outbox.forget(entry.key)
   }
 }

@@ -5,10 +5,23 @@ export const reach = new EventTarget()
 
 const PATIENCE_MS = 15_000
 
-export const csrfToken = () => document.querySelector('meta[name="csrf-token"]')?.content ?? ""
+const csrfMeta = () => document.querySelector('meta[name="csrf-token"]')
 
-export async function request(method, url, { body, signal } = {}) {
+export const csrfToken = () => csrfMeta()?.content ?? ""
+
+// A page that outlived its session has an old token. The new session's is taken over only when it is the same person's.
+export async function renewToken(user) {
+  const { ok, data } = await request("GET", "/api/me")
+  if (!ok || data.id !== user) return "foreign"
+  if (data.csrf_token === csrfToken()) return "current"
+  csrfMeta().content = data.csrf_token
+  return "renewed"
+}
+
+// `key`: the same request under the same key is carried out once (POST only).
+export async function request(method, url, { body, key, signal } = {}) {
   const headers = { Accept: "application/json" }
+  if (key && method === "POST") headers["Idempotency-Key"] = key
   if (method !== "GET") headers["X-CSRF-Token"] = csrfToken()
   if (body !== undefined) headers["Content-Type"] = "application/json"
   const response = await send(url, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) })

@@ -27,9 +27,18 @@ export function toggleReaction(message, emoji) {
   return adding
 }
 
+// Shows one's own reaction, or that there is none.
+export function setReaction(message, emoji, wanted) {
+  const button = shownButton(message, emoji)
+  const there = Boolean(button && reactors(button).includes(document.body.dataset.me))
+  if (there !== wanted) toggleReaction(message, emoji)
+}
+
+const shownButton = (message, emoji) => [...message.querySelectorAll(".reactions > button")].find((one) => one.dataset.emoji === emoji)
+
 function buttonFor(message, emoji) {
   const row = message.querySelector(".reactions")
-  const there = [...row.children].find((one) => one.dataset.emoji === emoji)
+  const there = shownButton(message, emoji)
   if (there) return there
   const button = Object.assign(document.createElement("button"), { type: "button" })
   Object.assign(button.dataset, { emoji, users: "", action: "reactions#toggle" })

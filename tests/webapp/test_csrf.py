@@ -120,3 +120,15 @@ def test_reading_a_page_changes_nothing(site: Site, name: str) -> None:
     del client.environ_base[TOKEN]
 
     assert client.get(f"{site.settings}/{name}").status_code == 200
+
+
+def test_a_page_that_outlived_its_session_gets_the_token_of_the_new_one(site: Site) -> None:
+    before, now = site.browser("owner"), site.browser("owner")
+    now.environ_base[TOKEN], current = before.environ_base[TOKEN], now.environ_base[TOKEN]
+
+    refused = now.delete("/api/sessions")
+    now.environ_base[TOKEN] = now.get("/api/me").json["csrf_token"]
+
+    assert refused.status_code == 403
+    assert now.environ_base[TOKEN] == current
+    assert now.delete("/api/sessions").status_code == 204

@@ -14,6 +14,7 @@ from models.user import Membership
 from realtime.registry import PUBLISHED
 from webapp import accounts, idempotency
 from webapp.auth import current_session, current_user, policy, principal, projects
+from webapp.csrf import csrf_token
 from webapp.limits import ApiBlueprint
 
 bp = ApiBlueprint("accounts", __name__, url_prefix="/api", description="People, sessions and members")
@@ -24,6 +25,7 @@ class Me(ma.Schema):
     name = fields.String()
     email = fields.String()
     handle = fields.String()
+    csrf_token = fields.String(metadata={"description": "What this session sends as X-CSRF-Token"})
     projects = fields.List(fields.Dict())
 
 
@@ -76,7 +78,7 @@ def me() -> Response:
         for each in projects().values()
     ]
     said = {"id": str(user.id), "name": user.name, "email": user.email, "handle": user.handle}
-    return jsonify(said | {"projects": mine})
+    return jsonify(said | {"csrf_token": csrf_token(), "projects": mine})
 
 
 @bp.put("/me/password")
