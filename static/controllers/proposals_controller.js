@@ -110,7 +110,7 @@ export default class extends Controller {
     this.titleTarget.textContent = title
     const [headline, effect] = this.factsTarget.children
     headline.textContent = document.getElementById(`${this.#card.id}_title`).textContent
-    effect.textContent = this.#card.querySelector(".effect > p").textContent
+    effect.textContent = this.#card.querySelector(".effect > .says").textContent
     const risk = this.dialogTarget.querySelector(".risk")
     risk.dataset.risk = riskLevel
     risk.lastElementChild.textContent = RISKS[riskLevel]
@@ -245,7 +245,7 @@ export default class extends Controller {
       if (table !== "proposals" || !html) continue
       const card = document.getElementById(`proposal_${id}`)
       const fresh = parse(html)
-      if (card && card === this.#card && this.dialogTarget.open && !this.#busy) this.#meanwhile(card, fresh)
+      if (card && card === this.#card && this.dialogTarget.open && !this.#busy && !this.#over) this.#meanwhile(card, fresh)
       if (card && !card.closest("article[data-seq]")) morph(card, fresh)
     }
   }
