@@ -38,6 +38,7 @@ from models import (
     db,
     labs,
 )
+from models.hidden import made_visible
 
 QUIET = frozenset(
     {
@@ -210,8 +211,8 @@ def _of_run(run: Run) -> list[str]:
 def _proposed(proposal: Proposal) -> dict[str, Any]:
     action = proposal.action
     return {
-        "headline": action.headline,
-        "effect": action.effect,
+        "headline": made_visible(action.headline),
+        "effect": made_visible(action.effect),
         "object_name": action.object_name,
         "params": action.as_json(),
         "execution": proposal.execution,
