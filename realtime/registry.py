@@ -43,6 +43,7 @@ from models import (
     db,
     labs,
 )
+from models.hidden import made_visible
 
 QUIET = frozenset(
     {
@@ -228,8 +229,8 @@ def _asking(host: AllowedHost) -> list[Proposal]:
 def _proposed(proposal: Proposal) -> dict[str, Any]:
     action = proposal.action
     return {
-        "headline": action.headline,
-        "effect": action.effect,
+        "headline": made_visible(action.headline),
+        "effect": made_visible(action.effect),
         "object_name": action.object_name,
         "params": action.as_json(),
         "hindrance": proposal.hindrance,
