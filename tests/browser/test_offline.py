@@ -14,11 +14,12 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Response, Route, expect
 from sqlalchemy import select
 
-from models import Message, Project, Reaction, User, UserSession, db
+from models import Message, Project, Reaction, User, UserSession, db, labs
 from models.base import reading
 from scripts import programs
 from tests.browser.conftest import SLOW, House, Visitor
 from tests.browser.test_accessibility import violations
+from tests.browser.test_dms import BOTH, panes
 from tests.support.browser import DESK, FLAGS, PHONE
 
 POSTS = "**/api/threads/*/messages"
@@ -41,6 +42,7 @@ class Home:
     def enter(
         self,
         secret: str,
+        path: str = "/oasis/chat",
         state: str = "live",
         prepare: Callable[[BrowserContext], object] = lambda context: None,
         **options: Any,
@@ -56,7 +58,7 @@ class Home:
         self._open = True
         self.sign_in(secret)
         prepare(self.context)
-        return Visitor(self._watched(self.context.pages[0])).open(state=state)
+        return Visitor(self._watched(self.context.pages[0])).open(path, state)
 
     def sign_in(self, secret: str) -> None:
         cookie = {"name": "tr_sid", "value": secret, "url": self._url}
@@ -258,6 +260,28 @@ def test_two_tabs_send_everything_once(
         expect(tab.message("number 20.")).to_be_visible()
     assert said(app) == numbers(1, 20)
     assert (len(answered) == 20) is locks
+
+
+def test_conversations_side_by_side_keep_what_waits_apart(
+    home: Home, furnished: dict[str, str], app: Flask
+) -> None:
+    with app.app_context():
+        labs.write(Project.by_key("oasis").id, {"dms": True})  # type: ignore[union-attr]
+        db.session.commit()
+    left, right = panes(home.enter(furnished["mara"], path=BOTH))
+    home.context.set_offline(True)
+    for pane, text in ((left, "one."), (right, "two."), (left, "three.")):
+        pane.say(text)
+    expect(left.frame.locator(".outbox")).to_have_count(2)
+    expect(right.frame.locator(".outbox")).to_have_count(1)
+    home.close()
+
+    left, right = panes(home.enter(furnished["mara"], path=BOTH))
+
+    left.message("three.").wait_for()
+    right.message("two.").wait_for()
+    own = left.frame.locator("article[data-seq][data-mine] .prose")
+    expect(own).to_have_text(["one.", "three."])
 
 
 def test_nobody_else_sees_or_sends_what_waits(home: Home, furnished: dict[str, str], app: Flask) -> None:
