@@ -12,8 +12,7 @@ export default class extends Controller {
   swiped = debounce(() => this.#settled(), SETTLED_MS)
 
   connect() {
-    if (!this.#meant) this.#mean(this.paneTargets[0])
-    this.mark()
+    this.#mean(this.#meant ?? this.paneTargets[0])
   }
 
   disconnect() { this.swiped.cancel() }
@@ -45,7 +44,6 @@ export default class extends Controller {
 
   // A pane that changed; Turbo has made its address that of the page.
   loaded({ target: pane }) {
-    this.mark()
     sibling(this, "presence").show()
     this.#enter(pane)
   }
@@ -57,9 +55,12 @@ export default class extends Controller {
 
   mark() {
     const shown = this.paneTargets.map(agentIn)
+    const meant = this.#meant && agentIn(this.#meant)
     for (const link of this.linkTargets) {
-      if (shown.includes(link.dataset.agentRow)) link.setAttribute("aria-current", "true")
+      const { agentRow: key } = link.dataset
+      if (shown.includes(key)) link.setAttribute("aria-current", "true")
       else link.removeAttribute("aria-current")
+      link.toggleAttribute("data-meant", key === meant)
     }
   }
 
@@ -67,6 +68,7 @@ export default class extends Controller {
 
   #mean(pane) {
     for (const each of this.paneTargets) each.toggleAttribute("data-current", each === pane)
+    this.mark()
   }
 
   #enter(pane) {

@@ -82,7 +82,7 @@ def told(app: Flask) -> Told:
             project, user = Project.by_key("oasis"), User.by_email(f"{who}@example.org")
             assert project
             assert user
-            drafts = [Draft.of(None, text, f"{who}-{text}", agent_key=agent) for text in texts]
+            drafts = [Draft.of(None, text, f"{who}-{text}"[:64], agent_key=agent) for text in texts]
             post_all(Thread.dm(project.id, user.id, agent), drafts)
             db.session.commit()
 
@@ -319,6 +319,7 @@ def test_on_a_phone_one_swipes_between_them(house: House, told: Told) -> None:
 
     expect(right.field).to_be_in_viewport(ratio=1)
     expect(left.field).not_to_be_in_viewport()
+    expect(mara.page.locator(".dm-list [data-meant]")).to_have_attribute("data-agent-row", "bulma")
     expect(listed).to_be_hidden()
     right.say("hello")
     expect(right.answers()).to_have_count(2, timeout=SLOW)
