@@ -215,9 +215,8 @@ def decisions_out_of_place(tree: Tree) -> list[str]:
         if verb in ("advance", "try_advance") and module != "models.proposal":
             words = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             found += [f"{module}:{node.lineno} sets {word}" for word in words if word in DECIDED]
-        if (
-            verb in ("approve", "reject", "settle") or name == "proposal.retry"
-        ) and module != "webapp.api.proposals":
+        decides = verb in ("approve", "reject") or name in ("proposal.retry", "proposal.settle")
+        if decides and module != "webapp.api.proposals":
             found.append(f"{module}:{node.lineno} calls {verb}")
     return found
 

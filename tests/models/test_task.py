@@ -42,9 +42,10 @@ def test_what_an_agent_wrote_can_be_promoted_by_a_person(room: Room) -> None:
 
 
 @pytest.mark.parametrize("kind", ["task_proposal", "action_proposal", "system"])
-def test_only_text_is_promoted(room: Room, kind: str) -> None:
+def test_only_text_is_promoted(room: Room, db: SQLAlchemy, kind: str) -> None:
     message = room.say("hello")
     message.message_type = kind
+    db.session.flush()
 
     with pytest.raises(Conflict):
         Task.promote(message, room.jonas)
