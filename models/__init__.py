@@ -14,8 +14,11 @@ from models.project import Project, ProjectSetting
 from models.proposal import Proposal
 from models.proposal_fold import ProposalFold
 from models.run import Run
+from models.schedule import Schedule
 from models.session import UserSession
 from models.stream import Stream, StreamChange
+from models.task import Task
+from models.task_event import TaskEvent
 from models.thread import Thread, ThreadRead
 from models.token import ApiToken
 from models.user import Invite, Membership, User
@@ -43,8 +46,11 @@ __all__ = [
     "ProposalFold",
     "Reaction",
     "Run",
+    "Schedule",
     "Stream",
     "StreamChange",
+    "Task",
+    "TaskEvent",
     "Thread",
     "ThreadRead",
     "User",

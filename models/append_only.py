@@ -4,7 +4,7 @@ from sqlalchemy import Connection, text
 
 from models.base import Model
 
-TABLES = ("audit_log", "approvals")
+TABLES = ("audit_log", "approvals", "task_events")
 ONCE = {"approvals": ("voided_at", "void_reason")}
 """Columns of them that are empty at first, and are then written once."""
 

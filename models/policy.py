@@ -21,6 +21,8 @@ RIGHTS: dict[str, str] = {
     "thread.resume": "operator",
     "proposal.read": "viewer",
     "proposal.decide": "operator",
+    "task.read": "viewer",
+    "task.create": "member",
     "agent.provision": "operator",
     "agent.edit": "operator",
     "member.manage": "owner",

@@ -36,6 +36,7 @@ from models.message import Draft, Message
 from models.policy import RIGHTS, ROLES
 from models.posting import post
 from models.run import Run
+from models.task import Task
 from models.text import clean, invalid
 from models.thread import Thread
 from models.user import Membership, User
@@ -44,6 +45,8 @@ from models.wish import Wish
 KIND = "proposal"
 STATUSES = ("proposed", "approved", "rejected", "executed", "failed")
 LONGEST_REASON = 2000
+OUTCOMES = {"executed": ("success", "it was done"), "failed": ("error", "it was not done")}
+"""What a person can find out of an interrupted one: the status of its run, and the words for it."""
 OPEN_PER_AGENT = 100
 """How many of an agent's proposals may wait at once: who is asked too often stops reading."""
 DECIDED_ONCE = "(status in ('approved', 'executed', 'failed')) = (approval_id is not null)"
@@ -113,10 +116,14 @@ class Proposal(Row, Stateful, Model):
         primaryjoin=lambda: foreign(Run.approval_id) == Proposal.approval_id, uselist=False, viewonly=True
     )
 
+    task: Mapped[Task | None] = relationship(
+        primaryjoin=lambda: foreign(Task.proposal_id) == Proposal.id, uselist=False, viewonly=True
+    )
+
     @classmethod
     def for_display(cls) -> Any:
         """The query of proposals with all that is said of them, in a fixed number of statements."""
-        return select(cls).options(selectinload(cls.approvals), selectinload(cls.run))
+        return select(cls).options(selectinload(cls.approvals), selectinload(cls.run), selectinload(cls.task))
 
     @classmethod
     def make(cls, thread: Thread, wish: Wish) -> Proposal:
@@ -270,7 +277,7 @@ class Proposal(Row, Stateful, Model):
 
     def _show(self) -> None:
         """Let the message say what this row says now."""
-        db.session.expire(self, ["approvals", "run", "approver", "editor"])
+        db.session.expire(self, ["approvals", "run", "task", "approver", "editor"])
         self.message.meta = self.as_metadata()
         touch(self.message)
 
@@ -284,10 +291,7 @@ class Proposal(Row, Stateful, Model):
         by = self._hold(session_id)
         self._must_be_open()
         self._must_be(digest)
-        if self.risk_level == "high":
-            by.must_be_fresh()
-            if name != (wanted := self.action.object_name):
-                raise invalid("name", f"must be typed as it is written here: {wanted}")
+        self._must_be_meant(by, name)
         approval = self._add("approved", by)
         self.advance(
             "status",
@@ -348,6 +352,75 @@ class Proposal(Row, Stateful, Model):
             self.advance("status", "proposed", "proposed", **changed)
         self._show()
 
+    def retry(self, session_id: UUID | None, digest: str, name: str | None = None) -> Approval:
+        """After a failure a person decides once more on the same: a further approval, and a run of its own.
+
+        Conflict unless it failed; else raises as approve does.
+        """
+        by = self._hold(session_id)
+        if self.status != "failed":
+            raise (
+                self._decided() if self.status != "proposed" else Conflict("nobody approved it yet", row=self)
+            )
+        self._must_be(digest)
+        self._must_be_meant(by, name)
+        before = db.session.get_one(Approval, self.approval_id)
+        failed = db.session.scalars(select(Run.id).where(Run.approval_id == before.id)).one()
+        before.void(f"it failed, and {by.user.name} had it tried again")
+        approval = self._add("approved", by, "again")
+        self.advance(
+            "status",
+            "failed",
+            "approved",
+            approval_id=approval.id,
+            approved_by=by.user.id,
+            approved_at=approval.decided_at,
+            executed_at=None,
+            execution_result=None,
+        )
+        Run.of_action(approval, retry_of=failed)
+        self._show()
+        return approval
+
+    def settle(self, session_id: UUID | None, digest: str, outcome: str, note: str = "") -> None:
+        """A person looked whether it happened, where nobody else can know: executed or failed.
+
+        Conflict unless it was interrupted; else raises as reject does.
+        """
+        if outcome not in OUTCOMES:
+            raise invalid("outcome", f"must be {' or '.join(OUTCOMES)}")
+        more = clean(note, "note", longest=LONGEST_REASON, shortest=0).strip()
+        by = self._hold(session_id)
+        if digest != self.digest:
+            raise Changed(self._why_changed(digest), row=self)
+        run_status, words = OUTCOMES[outcome]
+        said = f"{by.user.name} looked: {words}. {more}".strip()
+        run = db.session.scalar(select(Run).where(Run.approval_id == self.approval_id))
+        if run is None or not run.end(run_status, said):
+            raise Conflict(f"what became of this is known: it is {self._stands}", row=self)
+        self.carried_out(outcome, said)
+        audit.record(by.key, "proposal.settled", self._name, project_id=self.project_id, digest=self.digest,
+                     run=str(run.id), outcome=outcome, reason=more)  # fmt: skip
+
+    def carried_out(self, status: str, result: str) -> None:
+        """Executed or failed, and what came of it: what people read on the card."""
+        self.advance("status", "approved", status, executed_at=utcnow(), execution_result=result)
+        self._show()
+
+    def why_not(self, approval: Approval) -> str | None:
+        """Why this approval is not to be carried out; None while it says to the byte what stands here."""
+        if approval.voided_at is not None:
+            return f"the approval is void: {approval.void_reason}"
+        if (self.status, self.approval_id, approval.decision) != ("approved", approval.id, "approved"):
+            return "this approval is not in force"
+        if approval.valid_until is not None and approval.valid_until <= utcnow():
+            return "the approval is no longer valid"
+        if digest_of(KIND, approval.canonical) != approval.digest:
+            return "what is stored is not what was approved"
+        if (approval.canonical, approval.digest) != (self.canonical, self.digest):
+            return "what is proposed here is not what was approved"
+        return None
+
     def void(self, reason: str) -> None:
         """What was approved does not count any more, and a person decides again; Conflict once it runs."""
         db.session.refresh(self, with_for_update=True)
@@ -387,6 +460,13 @@ class Proposal(Row, Stateful, Model):
         if self.status != "proposed":
             raise self._decided()
 
+    def _must_be_meant(self, by: Decider, name: str | None) -> None:
+        """A high risk needs a sign-in of the last minutes and the name of its object, typed."""
+        if self.risk_level == "high":
+            by.must_be_fresh()
+            if name != (wanted := self.action.object_name):
+                raise invalid("name", f"must be typed as it is written here: {wanted}")
+
     def _must_be(self, digest: str) -> None:
         """Changed unless `digest` is that of what stands here now, to the last byte."""
         if digest != self.digest:
@@ -405,6 +485,16 @@ class Proposal(Row, Stateful, Model):
     def _decided(self) -> Decided:
         said = self.decision
         return Decided(said.sentence if said else f"this is {self.status} already", row=self)
+
+    @property
+    def _stands(self) -> str:
+        """What is true of it, in the words of a sentence."""
+        db.session.expire(self, ["run"])
+        if self.status == "approved" and self.run is not None:
+            return {"waiting": "waiting to begin", "running": "being carried out"}.get(
+                self.run.state, self.status
+            )
+        return self.status
 
     def _add(self, decision: str, by: Decider, reason: str = "") -> Approval:
         approval = Approval.add(

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.approval import Approval
-from models.base import Model, Row, Stateful, db
+from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id, touch
+from models.project import Project
 
-_OPEN = text("status IN ('queued', 'running')")
+LEASE_SECONDS = 30
+MAX_ATTEMPTS = 3
+"""How often a run is handed out before it is given up: a worker that it kills must not take it for ever."""
+LOST = "its worker was lost"
+_UNENDED = "status IN ('queued', 'running')"
+_OPEN = text(_UNENDED)
+_NOT_ENDED = text(f"runs.{_UNENDED}")
+"""Said beside a status that is looked for: in the very words of the index, or no database would use it."""
 
 
 class Run(Row, Stateful, Model):
-    """The database holds that an approval is carried out once: a second row for it cannot be."""
+    """The database holds that an approval is carried out once: a second row for it cannot be.
+
+    Between its claim and `begin` nothing has happened in the world; after it, something may have.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -33,21 +56,34 @@ class Run(Row, Stateful, Model):
     kind: Mapped[str] = mapped_column(String(10))
     status: Mapped[str] = mapped_column(String(11), default="queued")
     approval_id: Mapped[UUID | None] = mapped_column(ForeignKey("approvals.id"))
+    retry_of: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
     attempt: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(String(80))
     lease_token: Mapped[str | None] = mapped_column(String(36))
     lease_until: Mapped[datetime | None]
     progress_at: Mapped[datetime | None]
+    """When its effect may have begun; null while nothing can have happened."""
     desired_status: Mapped[str | None] = mapped_column(String(10))
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     report: Mapped[str | None] = mapped_column(Text)
+    late_report: Mapped[str | None] = mapped_column(Text)
+    """What the worker told after somebody else had decided; it decides nothing."""
     error: Mapped[str | None] = mapped_column(Text)
 
     @classmethod
-    def of_action(cls, approval: Approval) -> Run:
+    def of_action(cls, approval: Approval, retry_of: UUID | None = None) -> Run:
         """Let what was approved be carried out, by whoever takes the run."""
-        run = cls(project_id=approval.project_id, kind="action", approval_id=approval.id, status="queued")
+        run = cls(
+            project_id=approval.project_id,
+            kind="action",
+            approval_id=approval.id,
+            retry_of=retry_of,
+            status="queued",
+            attempt=0,
+            losses=0,
+        )
         db.session.add(run)
         db.session.flush()
         return run
@@ -56,3 +92,119 @@ class Run(Row, Stateful, Model):
     def state(self) -> str:
         """In the words of a card: waiting, running, success, error, cancelled or interrupted."""
         return "waiting" if self.status == "queued" else self.status
+
+    @classmethod
+    def waiting(cls, limit: int) -> list[UUID]:
+        """The ids of those that wait for a worker, oldest first; a project that is put away has its wait."""
+        query = select(cls.id).join(Project, Project.id == cls.project_id).where(
+            _NOT_ENDED, cls.status == "queued", Project.archived_at.is_(None)
+        )  # fmt: skip
+        return list(db.session.scalars(query.order_by(cls.created_at).limit(limit)))
+
+    @classmethod
+    def count_waiting(cls) -> int:
+        return len(cls.waiting(1000))
+
+    @classmethod
+    def with_lost_lease(cls, only: UUID | None = None) -> list[Run]:
+        """Those whose worker let the lease run out; `only` asks of one."""
+        query = select(cls).where(_NOT_ENDED, cls.status == "running", cls.lease_until < db_now())
+        if only is not None:
+            query = query.where(cls.id == only)
+        return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))
+
+    @classmethod
+    def renew(cls, tokens: Sequence[str]) -> set[str]:
+        """Lengthen the leases held under these tokens; the tokens of those that are still held."""
+        held = (_NOT_ENDED, cls.lease_token.in_(tokens), cls.status == "running")
+        changed_rows(update(cls).where(*held).values(lease_until=db_now(LEASE_SECONDS)))
+        return {str(token) for token in db.session.scalars(select(cls.lease_token).where(*held))}
+
+    def take(self, worker: str) -> str | None:
+        """The lease token for this worker; None when another was first, or nobody wants it any more."""
+        token = str(new_id())
+        taken = self.try_advance(
+            "status",
+            "queued",
+            "running",
+            worker=worker[:80],
+            lease_token=token,
+            lease_until=db_now(LEASE_SECONDS),
+            progress_at=None,
+            attempt=Run.attempt + 1,
+            started_at=db_now(),
+        )
+        return token if taken else None
+
+    def begin(self, token: str) -> bool:
+        """From now on it may have happened; False when the lease was lost, and then it must not begin."""
+        held = (Run.id == self.id, Run.status == "running", Run.lease_token == token)
+        begun = {"progress_at": db_now(), "lease_until": db_now(LEASE_SECONDS)}
+        return changed_rows(update(Run).where(*held).values(**begun)) == 1
+
+    def end(self, status: str, told: str, token: str | None = None) -> bool:
+        """Success or error, once; without a token a person says so, and only of an interrupted one.
+
+        A report under the last token counts until then, however late it comes.
+        """
+        old = "interrupted" if token is None else ("running", "interrupted")
+        return self.try_advance(
+            "status",
+            old,
+            status,
+            token=token,
+            finished_at=db_now(),
+            lease_until=None,
+            report=told,
+            error=told if status == "error" else None,
+        )
+
+    def note_late(self, token: str, told: str) -> bool:
+        """Keep what the last worker tells after the end; False for any other token, or a second time.
+
+        What says the same as the report is that report once more: its commit stood, and nobody heard so.
+        """
+        last = (Run.id == self.id, Run.lease_token == token, Run.late_report.is_(None), Run.report != told)
+        kept = changed_rows(
+            update(Run).where(*last, Run.status.in_(("success", "error"))).values(late_report=told)
+        )
+        if kept:
+            db.session.expire(self)
+            touch(self)
+        return kept == 1
+
+    def put_back(self, token: str) -> bool:
+        """A worker that stops gives back what it did not begin, without counting the attempt."""
+        return self._queue_again(token, attempt=Run.attempt - 1)
+
+    def interrupt(self, token: str | None, why: str) -> bool:
+        """Nobody knows whether it happened: a person looks. It stays open, and nobody does it again."""
+        return self.try_advance("status", "running", "interrupted", token=token, lease_until=None, error=why)
+
+    def lose(self) -> str | None:
+        """Its worker is gone: what became of it, or None when somebody else was at it.
+
+        Queued again when nothing can have happened, interrupted when something may have, and error when
+        it was handed out too often.
+        """
+        if self.progress_at is not None:
+            return "interrupted" if self.interrupt(self.lease_token, LOST) else None
+        if self.losses + 1 < MAX_ATTEMPTS:
+            return "queued" if self._queue_again(self.lease_token, losses=Run.losses + 1) else None
+        given_up = f"The worker was lost {MAX_ATTEMPTS} times before it began. Nothing was done."
+        return "error" if self.end("error", given_up, self.lease_token) else None
+
+    def _queue_again(self, token: str | None, **values: Any) -> bool:
+        # What has begun is never handed out again, whoever asks for it.
+        if self.progress_at is not None:
+            return False
+        return self.try_advance(
+            "status",
+            "running",
+            "queued",
+            token=token,
+            lease_token=None,
+            lease_until=None,
+            started_at=None,
+            **values,
+        )

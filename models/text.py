@@ -72,6 +72,12 @@ def _tag(char: str) -> bool:
     return _TAGS <= char <= "\U000effff"
 
 
+def told(text: str, longest: int = 2000) -> str:
+    """What the world or a program said, as both databases can hold it; a cut is marked."""
+    text = text.replace("\0", "").encode("utf-8", "replace").decode()
+    return text if len(text) <= longest else f"{text[:longest]}… (cut off here)"
+
+
 def clean_key(text: object, field: str = "key") -> str:
     if not isinstance(text, str) or not KEY.fullmatch(text):
         raise invalid(field, "must be 1 to 32 of a-z, 0-9, - and _, and begin with a letter")

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Model, Row, changed_rows, db, db_now, utcnow
 
+CHAT, RUNS = EXECUTORS = ("chat", "runs")
+"""The queues: whose workers answer for agents, and whose carry out what people approved."""
 BEAT_SECONDS = 5
 HEALTHY_SECONDS = 30
 

@@ -1,10 +1,9 @@
 """The chat worker: claims deliveries, answers up to 16 at once, and keeps its leases."""
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
@@ -19,123 +18,37 @@ from agents.tools.tool import ToolContext
 from models.crashpoint import crashpoint
 from models.delivery import Delivery
 from models.message import Answer
+from models.worker import CHAT
 from queues import deliveries, requests
 from queues.answering import Answering, Why, show
-from queues.database import AWAY, DatabaseThread
+from queues.database import AWAY
 from queues.deliveries import Claimed
-from queues.doorbell import QUEUE, Bell, rq_queue
-from queues.heartbeat import Heartbeat
-from queues.listener import Listener
+from queues.loop import GIVE_UP_SECONDS, KEEP_SECONDS, WorkerLoop
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 2.0
-KEEP_SECONDS = 0.5
-PASS_ON_SECONDS = 0.2
-BREATH = 0.05  # seconds for which a nudge waits for others: what agents do is written less often so
-DRAIN_SECONDS = 20.0
-GIVE_UP_SECONDS = 3.0
-HANGS_AFTER = 10.0
 ASIDE_SECONDS = 600.0
 BROKEN = "The answer could not be made, because of an error of the worker."
 
 
-class ChatWorker:
-    """One asyncio loop. Redis only wakes it: it looks every 2 s, and after each turn, by itself."""
+class ChatWorker(WorkerLoop[Answering]):
+    """Claims deliveries, a slot for each, and answers them side by side."""
 
     def __init__(self, app: Flask, settings: ProviderSettings) -> None:
-        self._app, self._settings = app, settings
-        self._slots: int = app.config["CHAT_SLOTS"]
-        self._live: dict[str, Answering] = {}
+        super().__init__(app, CHAT, app.config["CHAT_SLOTS"])
+        self._settings = settings
         self._aside: dict[UUID, float] = {}
-        self._stops = 0
-        self._look_at = 0.0
-        self._passing_on: asyncio.TimerHandle | None = None
-        self._tick = time.monotonic()
-        self._bus = app.extensions["bus"]
-        self._bell: Bell = app.extensions["bell"]
-        self._database = DatabaseThread(app)
-        self._heartbeat = Heartbeat(app, QUEUE, self._slots, lambda: len(self._live), self._ticks)
-        mine = rq_queue(app.config["SECRET_KEY"])
-        self._listener = Listener(app.config["REDIS_URL"], mine, self.ring)
 
-    async def serve(self) -> None:
-        """Work until `stop`. Then nothing is left behind but rows that others can take."""
-        self._loop = asyncio.get_running_loop()
-        self._woken, self._bells = asyncio.Event(), asyncio.Event()
+    async def begin(self) -> None:
         self._provider: Provider = provider_from(self._settings)
-        self._app.extensions["bell"] = self
-        self._heartbeat.start()
-        self._listener.start()
         log.info("answering with %s, %d at once", self._provider.label, self._slots)
-        try:
-            while not self._stops:
-                await self._round(look=True)
-            await self._drain()
-        finally:
-            self._listener.stop()
-            self._heartbeat.leave()
-            self._app.extensions["bell"] = self._bell
-            await self._provider.aclose()
-            self._database.close()
-            await asyncio.to_thread(self._heartbeat.join, 1.0)
-            self._bus.close()
 
-    def stop(self) -> None:
-        """Claim nothing more and let the turns end; a second time: end them now. From any thread."""
-        self._stops += 1
-        self._from_anywhere(self._call)
-
-    def ring(self) -> None:
-        """Work may wait, or a wish to stop. From any thread; another worker is rung when this one is full."""
-        self._from_anywhere(self._rung)
-
-    def _rung(self) -> None:
-        self._look_at = 0.0
-        self._call()
-        if len(self._live) >= self._slots and self._passing_on is None:
-            # After a while: alone, it would hear itself, again and again.
-            self._passing_on = self._loop.call_later(PASS_ON_SECONDS, self._pass_on)
-
-    def _call(self) -> None:
-        self._bells.set()
-        self._woken.set()
-
-    def _pass_on(self) -> None:
-        self._passing_on = None
-        self._bell.ring()
-
-    def _from_anywhere(self, call: Callable[[], None]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it what there was to wake
-            self._loop.call_soon_threadsafe(call)
-
-    def _ticks(self) -> bool:
-        """Whether the loop, and the database thread it waits for, still move."""
-        return time.monotonic() - self._tick < HANGS_AFTER
+    async def end(self) -> None:
+        await self._provider.aclose()
 
     # One round: keep what is held, take what waits.
 
-    async def _round(self, look: bool) -> None:
-        self._tick = time.monotonic()
-        try:
-            await self._keep()
-            if look and time.monotonic() >= self._look_at:
-                await self._look()
-        except AWAY as error:
-            log.warning("the database is away: %s", error)
-        except Exception:  # a worker that ends helps nobody; the next round tries again
-            log.exception("the worker stumbled")
-        await self._rest()
-
-    async def _rest(self) -> None:
-        """Until there is something to do. A nudge waits a breath for others, a ring does not."""
-        pause = KEEP_SECONDS if self._live else max(0.0, self._look_at - time.monotonic())
-        if await _comes(self._woken, min(pause, KEEP_SECONDS)):
-            await _comes(self._bells, BREATH)
-        self._bells.clear()
-        self._woken.clear()
-
-    async def _keep(self) -> None:
+    async def keep(self) -> None:
         """Renew the leases, save the texts, say what agents do; end what a person or another decided."""
         live = dict(self._live)
         if not live:
@@ -154,8 +67,7 @@ class ChatWorker:
             elif held[token] == "stopped":
                 one.cancel("stopped")
 
-    async def _look(self) -> None:
-        self._look_at = time.monotonic() + LOOK_SECONDS
+    async def look(self) -> None:
         free = self._slots - len(self._live)
         taken = await self._claim(free) if free > 0 else []
         if taken:
@@ -224,8 +136,7 @@ class ChatWorker:
         finally:
             del self._live[one.claimed.token]
             self._show_rest(one.claimed)
-            self._look_at = 0.0
-            self._woken.set()
+            self.wake()
 
     async def _outcome(self, one: Answering, packs: "asyncio.Task[dict[UUID, Pack]]") -> Outcome:
         claimed = one.claimed
@@ -294,15 +205,9 @@ class ChatWorker:
 
     # The end.
 
-    async def _drain(self) -> None:
-        """Let the turns end by themselves for a while; what is left then is put back."""
-        self._heartbeat.leave()
-        until = time.monotonic() + self._app.config.get("DRAIN_SECONDS", DRAIN_SECONDS)
-        while self._live and self._stops == 1 and time.monotonic() < until:
-            await self._round(look=False)
+    async def give_back(self) -> None:
         self._cancel_all("drained")
-        tasks = [one.task for one in self._live.values() if one.task is not None]
-        if tasks:
+        if tasks := self._tasks:
             _, left = await asyncio.wait(tasks, timeout=GIVE_UP_SECONDS)
             log.info("%d answers were put back", len(tasks) - len(left))
 
@@ -311,12 +216,18 @@ class ChatWorker:
             one.cancel(why)
 
 
-async def _comes(event: asyncio.Event, seconds: float) -> bool:
-    with contextlib.suppress(TimeoutError):
-        return await asyncio.wait_for(event.wait(), seconds)
-    return False
-
-
 def _limit(sentence: str) -> str:
     """Who stopped it, when its budget did."""
     return f"a limit ({sentence.rstrip('.').lower()})" if sentence else "a limit"
+
+
+def worker_of(app: Flask) -> ChatWorker:
+    """With the model endpoint that the configuration names; none means the demo."""
+    config = app.config
+    given = {"model_default": config["ANTHROPIC_MODEL"]} if config["ANTHROPIC_MODEL"] else {}
+    settings = ProviderSettings(
+        api_key=config["ANTHROPIC_API_KEY"] or None,
+        base_url=config["ANTHROPIC_BASE_URL"] or None,
+        **given,
+    )
+    return ChatWorker(app, settings)

@@ -15,12 +15,12 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from models.secret import digest
+from models.worker import CHAT, EXECUTORS
 from realtime.bus import Bus
 from realtime.publication import Committed, on_commit
 
 log = logging.getLogger(__name__)
 
-QUEUE = "chat"
 LOOK = "queues.deliveries.look"
 TIMEOUT = 1.0
 PAUSES = (1.0, 2.0, 5.0, 10.0)
@@ -34,7 +34,7 @@ def channel(secret_key: str) -> str:
     return f"teamroom:{digest(secret_key)[:16]}"
 
 
-def rq_queue(secret_key: str, queue: str = QUEUE) -> str:
+def rq_queue(secret_key: str, queue: str = CHAT) -> str:
     """The RQ queue of one installation: the workers of another one must not take its rings."""
     return f"{channel(secret_key)}:{queue}"
 
@@ -121,16 +121,16 @@ def install(app: Flask) -> None:
     """Let the commits of this application ring."""
     url, key = app.config["REDIS_URL"], app.config["SECRET_KEY"]
     app.extensions["bus"] = Bus(url, channel(key))
-    app.extensions["bell"] = WorkerBell(url, rq_queue(key))
+    app.extensions["bells"] = {queue: WorkerBell(url, rq_queue(key, queue)) for queue in EXECUTORS}
 
 
 def _announce(committed: Committed) -> None:
     if not has_app_context() or "bus" not in current_app.extensions:
         return
     current_app.extensions["bus"].publish("ring", committed.heads)
-    bell: Bell | None = current_app.extensions.get("bell")
-    if bell is not None and committed.work:
-        bell.ring()
+    bells: dict[str, Bell] = current_app.extensions["bells"]
+    for queue in committed.work:
+        bells[queue].ring()
 
 
 # Once a process, however many applications it makes: each commit rings those of its own application.

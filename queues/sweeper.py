@@ -7,7 +7,9 @@ from uuid import UUID
 
 from models.base import db, reading
 from models.delivery import LEASE_SECONDS, Delivery
+from models.execution import Execution
 from models.message import Answer
+from models.run import Run
 from queues import roster
 from queues.one_by_one import OneByOne
 
@@ -31,16 +33,20 @@ class Sweeper:
         self._wait_until = 0.0
         self._rows = OneByOne(self._take_back)
         self._closed = OneByOne(self._put_back)
+        self._runs = OneByOne(self._lose)
 
     def sweep(self) -> int:
-        """How many deliveries were taken back."""
+        """How many deliveries and runs were taken back."""
         with reading():
             closed = Delivery.answered_in_closed()
             lost = [delivery.id for delivery in Delivery.with_lost_lease()]
+            runs = [run.id for run in Run.with_lost_lease()]
             db.session.rollback()
         self._note_outage()
         back = self._closed.run(sorted(closed))
-        return back if self._clock() < self._wait_until else back + self._rows.run(lost)
+        if self._clock() < self._wait_until:
+            return back
+        return back + self._rows.run(lost) + self._runs.run(runs)
 
     def _put_back(self, project_id: UUID) -> bool:
         """What was taken in the very moment in which its thread was closed."""
@@ -61,6 +67,11 @@ class Sweeper:
             roster.rest(project_id, key)
             return taken
         return False
+
+    def _lose(self, run_id: UUID) -> bool:
+        """Its owner may have come back since it was found: looked at again while nobody can move it."""
+        held = Execution.hold(run_id)
+        return bool(Run.with_lost_lease(only=run_id)) and held.lost()
 
     def _said(self, delivery_id: UUID) -> Answer | None:
         """What a stopped one had said: long markdown takes a second, which no lock may be held for."""

@@ -7,11 +7,12 @@ from sqlalchemy import func, select
 from models.agent import Agent
 from models.base import db, utcnow
 from models.delivery import NOT_ENDED, Delivery
-from models.worker import Worker
+from models.run import Run
+from models.worker import CHAT, EXECUTORS, RUNS, Worker
 from realtime.registry import plain
 
 
-def status(queue: str = "chat") -> dict[str, Any]:
+def status(queue: str = CHAT) -> dict[str, Any]:
     """What the badge shows; `last_ok_at` is when the executor was last known to be healthy."""
     now, seen = utcnow(), Worker.last_seen(queue)
     healthy = Worker.healthy(queue)
@@ -24,6 +25,7 @@ def status(queue: str = "chat") -> dict[str, Any]:
             "free_slots": Worker.free_slots(queue) if healthy else 0,
             "waiting": _waiting(queue),
         },
+        "executors": {each: Worker.healthy(each) for each in EXECUTORS},
         "checked_at": plain(now),
         "last_ok_at": plain(now if healthy else seen),
     }
@@ -31,8 +33,8 @@ def status(queue: str = "chat") -> dict[str, Any]:
 
 def _waiting(queue: str) -> int:
     """How much the queue's workers have before them; an external agent fetches its own."""
-    if queue != "chat":
-        return 0
+    if queue == RUNS:
+        return Run.count_waiting()
     waiting = (
         select(func.count())
         .select_from(Delivery)

@@ -29,10 +29,10 @@ class Unannounced(RuntimeError):
 
 @dataclass(frozen=True)
 class Committed:
-    """What one commit published: the new heads of its streams, and whether work waits for a worker."""
+    """What one commit published: the new heads of its streams, and the queues in which work waits."""
 
     heads: dict[str, int]
-    work: bool
+    work: frozenset[str]
 
 
 Callback = Callable[[Committed], None]
@@ -132,8 +132,12 @@ def _publish(session: Session) -> None:
         if streams:
             heads = _raise_heads(session, streams)
             _write_changes(session, streams, heads)
-            work = any(op != "delete" and _published_as[type(row)].waits(row) for row, _, op in rows)
-            session.info["publishing"] = Committed(heads, work)
+            session.info["publishing"] = Committed(heads, _work(rows))
+
+
+def _work(rows: Sequence[tuple[Any, UUID, Op]]) -> frozenset[str]:
+    waiting = (_published_as[type(row)].waits(row) for row, _, op in rows if op != "delete")
+    return frozenset(queue for queue in waiting if queue is not None)
 
 
 @event.listens_for(Session, "after_commit")

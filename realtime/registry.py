@@ -31,6 +31,8 @@ from models import (
     ProposalFold,
     Reaction,
     Run,
+    Schedule,
+    Task,
     Thread,
     ThreadRead,
     User,
@@ -65,9 +67,11 @@ PRIVATE = frozenset(
         "login_attempts",
         "idempotency_keys",
         "approvals",
+        "task_events",
     }
 )
-"""Tables that no stream carries: health is polled, and a proposal says what was decided on it."""
+"""Tables that no stream carries: health is polled, a proposal says what was decided on it, and a task
+that it has one event more."""
 
 
 def _nothing(row: Any) -> Iterable[Any]:
@@ -95,8 +99,8 @@ class Published:
     also: Callable[[Any], Iterable[Any]] = _nothing
     """Rows of other tables that say something of this one, and so change with it."""
     quiet: frozenset[str] = QUIET
-    waits: Callable[[Any], bool] = lambda row: False
-    """Whether a worker shall look for it now."""
+    waits: Callable[[Any], str | None] = lambda row: None
+    """The queue whose worker shall look for it now."""
 
     @property
     def table(self) -> str:
@@ -216,6 +220,8 @@ def _proposed(proposal: Proposal) -> dict[str, Any]:
         "params": action.as_json(),
         "execution": proposal.execution,
         "waits": proposal.waits,
+        "late_report": proposal.run.late_report if proposal.run else None,
+        "task": proposal.task.number if proposal.task else None,
         "decisions": [
             {
                 name: plain(getattr(approval, name))
@@ -234,6 +240,12 @@ def _proposed(proposal: Proposal) -> dict[str, Any]:
             for approval in proposal.approvals
         ],
     }
+
+
+def _delivery_waits(row: Delivery) -> str | None:
+    """Also for who holds it, to hear of the wish to stop."""
+    wished = row.status == "delivered" and row.desired_status
+    return "chat" if row.status == "queued" or wished else None
 
 
 def _memberships(user: User) -> list[Membership]:
@@ -330,7 +342,7 @@ _ALL = (
     Published(
         model=Delivery,
         streams=_in_thread,
-        waits=lambda row: row.status == "queued" or (row.status == "delivered" and row.desired_status),
+        waits=_delivery_waits,
         says=(
             "project_id",
             "thread_id",
@@ -407,7 +419,7 @@ _ALL = (
     Published(
         model=ExecutorRequest,
         streams=_project,
-        waits=lambda row: row.status == "queued",
+        waits=lambda row: "chat" if row.status == "queued" else None,
         says=(
             "project_id",
             "kind",
@@ -460,15 +472,54 @@ _ALL = (
             "kind",
             "status",
             "approval_id",
+            "retry_of",
             "attempt",
+            "losses",
             "desired_status",
             "started_at",
             "finished_at",
             "report",
+            "late_report",
             "error",
             "created_at",
         ),
         also=_shown_by,
+        waits=lambda row: "runs" if row.status == "queued" else None,
+    ),
+    Published(
+        model=Task,
+        streams=_project,
+        says=(
+            "project_id",
+            "number",
+            "last_seq",
+            "title",
+            "description",
+            "status",
+            "source",
+            "assignee_agent_key",
+            "proposal_id",
+            "message_id",
+            "created_at",
+        ),
+    ),
+    Published(
+        model=Schedule,
+        streams=_project,
+        says=(
+            "project_id",
+            "name",
+            "schedule_kind",
+            "schedule_expr",
+            "time_zone",
+            "instructions",
+            "target_agent_key",
+            "output",
+            "enabled",
+            "next_fire_at",
+            "proposal_id",
+            "created_at",
+        ),
     ),
     Published(
         model=ProposalFold,

@@ -34,13 +34,12 @@ def main() -> int:
 
 
 def start(supervisor: Supervisor, environ: dict[str, str]) -> int:
-    lines = procfile()
+    commands = procfile()
     if "REDIS_URL" not in environ and not start_redis(supervisor, environ):
         return 1
-    if supervisor.finish("release", shlex.split(lines.pop("release"))):
+    if supervisor.finish("release", shlex.split(commands.pop("release"))):
         supervisor.say("the release step failed, so nothing was started")
         return 1
-    commands = dict(processes(lines))
     supervisor.start("web", shlex.split(commands.pop("web")))
     supervisor.start("setup", ["flask", "--app", "webapp", "setup-link"], restart=False)
     address = ("127.0.0.1", int(environ["PORT"]))
@@ -114,17 +113,6 @@ def is_free(port: int) -> bool:
 def procfile() -> dict[str, str]:
     lines = (ROOT / "Procfile").read_text().splitlines()
     return {name: command.strip() for name, command in (line.split(":", 1) for line in lines)}
-
-
-def processes(lines: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """One process per line, but a worker serves one queue only, so it gets one process for each."""
-    for name, line in lines.items():
-        if name != "worker":
-            yield name, line
-            continue
-        *command, queues = line.rsplit(" ", 1)
-        for queue in queues.split(","):
-            yield queue, f"{command[0]} {queue}"
 
 
 def start_redis(supervisor: Supervisor, environ: dict[str, str]) -> bool:

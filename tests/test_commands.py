@@ -13,6 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from models.worker import EXECUTORS
 from scripts import run
 from scripts.programs import ROOT
 from tests.support.processes import Process, wait_until
@@ -173,18 +174,11 @@ def test_a_supervisor_killed_outright_takes_its_processes_along(
     wait_until(lambda: not exists(pid), what="the end of the child")
 
 
-def test_a_worker_line_becomes_one_process_for_each_queue() -> None:
-    lines = {"web": "python wsgi.py", "worker": "python -m queues.worker chat,runs"}
+def test_the_procfile_names_every_process_and_each_queue_has_its_own() -> None:
+    lines = run.procfile()
 
-    assert dict(run.processes(lines)) == {
-        "web": "python wsgi.py",
-        "chat": "python -m queues.worker chat",
-        "runs": "python -m queues.worker runs",
-    }
-
-
-def test_the_procfile_names_every_process() -> None:
-    assert set(run.procfile()) == {"release", "web", "worker", "clock"}
+    assert set(lines) == {"release", "web", "worker", "runs", "clock"}
+    assert {line.rpartition(" ")[2] for line in lines.values() if "queues.worker" in line} == set(EXECUTORS)
 
 
 def test_a_busy_port_is_passed_over_or_named() -> None:

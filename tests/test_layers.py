@@ -198,7 +198,8 @@ def decisions_out_of_place(tree: Tree) -> list[str]:
         if verb in ("advance", "try_advance") and module != "models.proposal":
             words = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
             found += [f"{module}:{node.lineno} sets {word}" for word in words if word in DECIDED]
-        if verb in ("approve", "reject") and module != "webapp.api.proposals":
+        decides = verb in ("approve", "reject") or name in ("proposal.retry", "proposal.settle")
+        if decides and module != "webapp.api.proposals":
             found.append(f"{module}:{node.lineno} calls {verb}")
     return found
 
@@ -276,6 +277,11 @@ CONTROLS: list[tuple[Rule, dict[str, str], dict[str, str]]] = [
         decisions_out_of_place,
         {"queues/a.py": "proposal.approve(session, digest)\n"},
         {"webapp/api/proposals.py": "proposal.approve(session, digest)\n"},
+    ),
+    (
+        decisions_out_of_place,
+        {"queues/a.py": "proposal.retry(session, digest)\n"},
+        {"queues/a.py": "delivery.retry()\n"},
     ),
     (
         decisions_out_of_place,

@@ -36,6 +36,8 @@ GROWING = (
     "proposals",
     "approvals",
     "runs",
+    "tasks",
+    "task_events",
 )
 
 

@@ -121,6 +121,7 @@ SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "ANTHROPIC_BASE_URL": (endpoint, ""),
     "ANTHROPIC_MODEL": (text, ""),
     "CHAT_SLOTS": (between(1, 1000), 16),
+    "RUN_SLOTS": (between(1, 1000), 16),
     "CRASHPOINT": (text, ""),
     "WATCHDOG_SECONDS": (seconds, 120.0),
     "BACKUP_FOLDER": (text, str(VAR / "backups")),

@@ -120,6 +120,17 @@ def workers() -> Check:
     return _guarded(ask, "workers", "Workers", False)
 
 
+def executor() -> Check:
+    def ask() -> Check:
+        if Worker.healthy("runs"):
+            free = Worker.free_slots("runs")
+            return Check("executor", "Executor", True, f"What people approve is carried out, {free} at once.")
+        detail = "No runs worker beat within 30 s: what people approve waits for it."
+        return Check("executor", "Executor", False, detail, "python -m queues.worker runs")
+
+    return _guarded(ask, "executor", "Executor", False)
+
+
 def model() -> Check:
     name = "Model endpoint"
     key, base_url = current_app.config["ANTHROPIC_API_KEY"], current_app.config["ANTHROPIC_BASE_URL"]
@@ -137,8 +148,10 @@ def front_end() -> Check:
 
 
 def isolation() -> Check:
-    detail = "Agents only read and propose here; nothing is executed, so nothing needs a sandbox."
+    detail = (
+        "Agents only read and propose; what people approve, the runs worker does itself, without a shell."
+    )
     return Check("isolation", "Isolation", None, detail)
 
 
-CHECKS = (database, migrations, triggers, redis, workers, model, front_end, isolation)
+CHECKS = (database, migrations, triggers, redis, workers, executor, model, front_end, isolation)

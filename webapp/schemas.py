@@ -8,7 +8,9 @@ from marshmallow import ValidationError, fields, validate
 from models.actions import ACTIONS, LEVELS
 from models.delivery import LONGEST_REPORTED
 from models.message import LONGEST
-from models.proposal import LONGEST_REASON, STATUSES
+from models.proposal import LONGEST_REASON, OUTCOMES, STATUSES
+from models.task import STATUSES as TASK_STATUSES
+from models.worker import CHAT, EXECUTORS
 
 LAST_SEQ = 2**31 - 1
 MOST = 100
@@ -116,6 +118,11 @@ class Reject(Shown):
     reason = fields.String(load_default="", metadata={"maxLength": LONGEST_REASON})
 
 
+class Settle(Shown):
+    outcome = fields.String(required=True, validate=validate.OneOf(OUTCOMES))
+    note = fields.String(load_default="", metadata={"maxLength": LONGEST_REASON})
+
+
 class ProposalEdit(Shown):
     params = fields.Raw(required=True, metadata={"description": "All parameters of the action"})
     risk_level = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(LEVELS))
@@ -168,7 +175,26 @@ class ProposalRow(ma.Schema):
     waits = fields.Boolean(metadata={"description": "Whether a person has to decide, or to look"})
     executed_at = fields.DateTime(allow_none=True)
     execution_result = fields.String(allow_none=True)
+    late_report = fields.String(allow_none=True)
+    task = fields.Integer(allow_none=True, metadata={"description": "The number of the task that it became"})
     decisions = fields.List(fields.Nested(Decision))
+    created_at = fields.DateTime()
+
+
+class TaskRow(ma.Schema):
+    """A task as the API and its stream say it."""
+
+    id = fields.UUID()
+    project_id = fields.UUID()
+    number = fields.Integer()
+    last_seq = fields.Integer()
+    title = fields.String()
+    description = fields.String()
+    status = fields.String(validate=validate.OneOf(TASK_STATUSES))
+    source = fields.String()
+    assignee_agent_key = fields.String(allow_none=True)
+    proposal_id = fields.UUID(allow_none=True)
+    message_id = fields.UUID(allow_none=True)
     created_at = fields.DateTime()
 
 
@@ -370,9 +396,14 @@ class Ticket(ma.Schema):
     ticket = fields.String()
 
 
+class HealthOf(ma.Schema):
+    queue = fields.String(load_default=CHAT, validate=validate.OneOf(EXECUTORS))
+
+
 class Health(ma.Schema):
     mode = fields.String(validate=validate.OneOf(("live", "backup")))
     executor = fields.Dict()
+    executors = fields.Dict(metadata={"description": "Each queue: whether a worker of it is there"})
     checked_at = fields.DateTime()
     last_ok_at = fields.DateTime(allow_none=True)
 

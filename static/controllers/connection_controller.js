@@ -7,6 +7,7 @@ import { ago } from "../helpers/times.js"
 const POLL_MS = 30_000
 const SOON_MS = 2000
 const BACKUP_POLL_MS = 5000
+const WORK = ["chat_delivery_queue", "runs"]
 const WORDS = { live: "Live", backup: "Backup", offline: "Offline" }
 const TONES = { live: "ok", backup: "warn", offline: "bad" }
 const MEANS = {
@@ -14,6 +15,7 @@ const MEANS = {
   backup: "The agents’ worker does not answer. What you send waits, and is worked off when it returns.",
   offline: "The server does not answer. What you write waits here and is sent when it returns.",
 }
+const ACTIONS = { here: "Carried out once approved", away: "Wait for their executor" }
 const TRANSPORTS = { websocket: "WebSocket", poll: "HTTP, long poll", none: "None" }
 
 // The badge: Live, Backup or Offline, and what that means. Others ask `document.documentElement.dataset.mode`.
@@ -48,9 +50,9 @@ export default class extends Controller {
 
   #opened = () => this.#detail()
 
-  // A delivery that moved says more about the executor than the clock does: look again soon.
+  // Work that moved says more about the executor than the clock does: look again soon.
   #changes = ({ detail: { items } }) => {
-    if (!items.some(({ table }) => table === "chat_delivery_queue") || this.#soon) return
+    if (!items.some(({ table }) => WORK.includes(table)) || this.#soon) return
     this.#soon = setTimeout(() => {
       this.#soon = null
       this.#check()
@@ -65,6 +67,7 @@ export default class extends Controller {
         this.#mode = data.mode
         this.#checked = new Date(data.checked_at ?? Date.now())
         if (data.last_ok_at) this.lastValue = data.last_ok_at
+        document.documentElement.dataset.executor = data.executors.runs ? "here" : "away"
       }
     } catch (error) {
       if (!(error instanceof Offline)) throw error
@@ -108,7 +111,7 @@ export default class extends Controller {
     const count = waiting()
     const last = this.lastValue && new Date(this.lastValue)
     const rows = {
-      state: WORDS[state], means: MEANS[state], transport: TRANSPORTS[state === "offline" ? "none" : connection.transport],
+      state: WORDS[state], means: MEANS[state], actions: ACTIONS[document.documentElement.dataset.executor] ?? "–", transport: TRANSPORTS[state === "offline" ? "none" : connection.transport],
       "checked-label": state === "live" ? "Last check" : "Last successful check",
       checked: state === "live" ? (this.#checked ? ago(this.#checked) : "–") : (last ? ago(last) : "never"),
       event: connection.lastEvent ? ago(connection.lastEvent) : "none yet",

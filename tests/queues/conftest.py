@@ -13,6 +13,8 @@ from agents.provider import ProviderSettings
 from agents.scripted import ScriptedTransport
 from models.base import db
 from queues.chat import ChatWorker
+from tests.queues import acting
+from tests.queues.acting import Office, World
 from tests.queues.crew import Crew
 from tests.support.processes import wait_until
 
@@ -83,5 +85,27 @@ def start(make_app: Callable[..., Flask], crew: Crew) -> Iterator[Callable[..., 
         return started[-1]
 
     yield start
+    for running in started:
+        running.end()
+
+
+@pytest.fixture
+def office(crew: Crew) -> Iterator[Office]:
+    """A crew that proposes and decides."""
+    world = World()
+    yield Office(crew, world)
+    world.close()
+
+
+@pytest.fixture
+def act(make_app: Callable[..., Flask], office: Office) -> Iterator[Callable[..., acting.Running]]:
+    """`act()` starts a worker of approved actions; all are stopped in the end."""
+    started: list[acting.Running] = []
+
+    def act(**settings: Any) -> acting.Running:
+        started.append(acting.Running(make_app(**{"DRAIN_SECONDS": 0.2, **settings})))
+        return started[-1]
+
+    yield act
     for running in started:
         running.end()

@@ -13,7 +13,7 @@ from agents.demo import OWN_KEY, addressed
 from agents.wire import Call, Fail, Fault, Say
 from models import Delivery, Proposal, db, labs
 from models.markup import Rendered, render
-from queues import chat, deliveries
+from queues import deliveries, loop
 from queues.deliveries import Claimed
 from tests.queues.conftest import Running
 from tests.queues.crew import Crew
@@ -245,7 +245,7 @@ def test_a_retry_begins_a_new_attempt(crew: Crew, start: Start) -> None:
 def test_a_ring_does_not_wait_until_the_worker_has_taken_breath(
     crew: Crew, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat, "BREATH", 60.0)
+    monkeypatch.setattr(loop, "BREATH", 60.0)
     start(lambda body: Say("here"))
     crew.wait(crew.ask(), "processed")  # the end of which is a nudge
 

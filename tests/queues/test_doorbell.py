@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 from agents.wire import Say
 from models import Delivery, db
 from models.message import Answer
-from queues import chat, doorbell, listener
+from queues import doorbell, listener, loop
 from queues.doorbell import LOOK, WorkerBell, channel, ring_once, rq_queue
 from tests.queues.conftest import Published, Running
 from tests.queues.crew import Crew
@@ -48,7 +48,7 @@ class Timed(WorkerBell):
 @pytest.fixture
 def hello(start: Start, app: Flask, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Start a worker beside a Redis that the test may harm, which the test's own commits ring."""
-    monkeypatch.setitem(app.extensions, "bell", Timed(redis_server.url, QUEUE))
+    monkeypatch.setitem(app.extensions["bells"], "chat", Timed(redis_server.url, QUEUE))
 
     def hello(**settings: object) -> Running:
         return start(lambda body: Say("hello"), REDIS_URL=redis_server.url, **settings)
@@ -59,7 +59,7 @@ def hello(start: Start, app: Flask, redis_server: RedisServer, monkeypatch: pyte
 @pytest.fixture
 def only_by_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker does not look by itself, so that what is answered was rung for."""
-    monkeypatch.setattr(chat, "LOOK_SECONDS", 600.0)
+    monkeypatch.setattr(loop, "LOOK_SECONDS", 600.0)
 
 
 def listening(server: RedisServer) -> bool:
@@ -164,7 +164,7 @@ class TestWithoutRedis:
         for delivery_id in asked:
             crew.wait(delivery_id, "processed", timeout=15)
         assert len(crew.answers()) == 6
-        bell = current_app.extensions["bell"]
+        bell = current_app.extensions["bells"]["chat"]
         assert getattr(bell, "longest", 0.0) < 0.5, "a commit waited for Redis"
 
     def test_redis_was_never_there(self, crew: Crew, hello: Start, redis_server: RedisServer) -> None:
@@ -196,7 +196,7 @@ class TestCommit:
     @pytest.fixture
     def bell(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> Counting:
         bell = Counting()
-        monkeypatch.setitem(app.extensions, "bell", bell)
+        monkeypatch.setitem(app.extensions["bells"], "chat", bell)
         return bell
 
     def test_new_work_rings_and_other_changes_do_not(self, crew: Crew, bell: Counting) -> None:

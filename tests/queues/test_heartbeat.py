@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models import Agent, Worker
 from models.base import changed_rows, db, reading
-from queues import chat, heartbeat
+from queues import heartbeat, loop
 from queues.direct import direct_or_queued, mode_of
 from queues.heartbeat import Heartbeat
 from tests.queues.conftest import Running
@@ -111,7 +111,7 @@ def test_a_process_that_hangs_does_not_look_healthy(beating: Callable[..., Heart
 def test_a_worker_whose_loop_hangs_does_not_look_healthy(
     start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat, "HANGS_AFTER", 2.0)
+    monkeypatch.setattr(loop, "HANGS_AFTER", 2.0)
     running = start([])
     wait_until(rows, what="a beat")
     assert moves()

@@ -21,6 +21,8 @@ from models import (
     Proposal,
     ProposalFold,
     Run,
+    Schedule,
+    Task,
     User,
     UserSession,
     audit,
@@ -28,6 +30,7 @@ from models import (
     labs,
 )
 from models.base import utcnow
+from models.execution import Execution
 from models.message import Answer
 from models.thread import BREAKER_TURNS
 from realtime import publication, registry
@@ -423,6 +426,80 @@ def the_run_is_given_back(world: World) -> None:
 def a_person_edits_what_was_approved(world: World) -> None:
     one = proposal("approved")
     one.edit(world.session(), one.digest, {"path": "notes/a.txt", "content": "three"})
+
+
+def execution() -> Execution:
+    """Of what is approved now."""
+    one = proposal("approved")
+    return Execution.hold(db.session.scalars(select(Run.id).where(Run.approval_id == one.approval_id)).one())
+
+
+@mutation
+def it_is_approved_and_taken(world: World) -> None:
+    one = proposal("proposed")
+    one.approve(world.session(), one.digest)
+    db.session.flush()
+    assert execution().claim("worker")
+
+
+@mutation
+def it_is_lost_before_it_began(world: World) -> None:
+    assert execution().lost()
+
+
+@mutation
+def it_fails(world: World) -> None:
+    held = execution()
+    token = held.claim("worker")
+    assert token
+    assert held.failed(token, "The disk is full.")
+
+
+@mutation
+def a_person_tries_again(world: World) -> None:
+    one = proposal("failed")
+    one.retry(world.session(), one.digest)
+
+
+@mutation
+def nobody_knows_whether_it_happened(world: World) -> None:
+    held = execution()
+    token = held.claim("worker")
+    assert token
+    assert held.begin(token)
+    db.session.flush()
+    assert execution().lost()
+
+
+@mutation
+def a_person_settles_it(world: World) -> None:
+    one = proposal("approved")
+    one.settle(world.session(), one.digest, "executed")
+
+
+@mutation
+def a_late_report_is_kept(world: World) -> None:
+    run = db.session.scalars(select(Run).where(Run.retry_of.is_not(None))).one()
+    assert not Execution.hold(run.id).done(run.lease_token or "", "It was written.")
+    assert run.late_report
+
+
+@mutation
+def a_schedule_is_made(world: World) -> None:
+    when = {"schedule_kind": "every", "schedule_expr": "1d", "time_zone": "UTC", "output": "activity"}
+    what = {"name": "Disk", "instructions": "Look.", "target_agent_key": "bulma"}
+    made = Schedule(project_id=world.project.id, proposal_id=proposal("executed").id, **when, **what)
+    db.session.add(made)
+
+
+@mutation
+def a_message_becomes_a_task(world: World) -> None:
+    Task.promote(message("quoting"), world.jonas)
+
+
+@mutation
+def more_happens_to_the_task(world: World) -> None:
+    db.session.scalars(select(Task)).one().record("noted", "bulma")
 
 
 @mutation

@@ -22,6 +22,8 @@ from models import (
     ProjectSetting,
     ProposalFold,
     Reaction,
+    Schedule,
+    Task,
     Thread,
     ThreadRead,
     User,
@@ -126,6 +128,20 @@ ROWS: dict[str, Callable[[World, Message], Any]] = {
     "runs": lambda world, said: world.approved().run,
     "proposal_folds": lambda world, said: ProposalFold(
         project_id=world.project.id, proposal_id=world.propose().id, user_id=world.mara.id
+    ),
+    "tasks": lambda world, said: Task(
+        project_id=world.project.id, number=1, title="Look", source="message", message_id=said.id
+    ),
+    "schedules": lambda world, said: Schedule(
+        project_id=world.project.id,
+        name="Disk",
+        schedule_kind="every",
+        schedule_expr="1d",
+        time_zone="UTC",
+        instructions="Look.",
+        target_agent_key="bulma",
+        output="activity",
+        proposal_id=world.propose().id,
     ),
     "executor_requests": lambda world, said: ExecutorRequest.ask(
         world.project.id, "agent_provision", {"key": "x"}, None

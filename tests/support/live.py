@@ -13,12 +13,13 @@ from tests.support.redis import RedisServer
 COMMANDS = {
     "web": ("wsgi.py",),
     "worker": ("-m", "queues.worker", "chat"),
+    "runs": ("-m", "queues.worker", "runs"),
     "clock": ("-m", "queues.clock"),
 }
 
 
 class Live:
-    """`web`, `worker` and `clock` as in the Procfile; `start("web2", "web", PORT=…)` adds more."""
+    """The processes of the Procfile by their names; `start("web2", "web", PORT=…)` adds more."""
 
     def __init__(
         self, database: Database, redis: RedisServer, folder: Path, variables: Mapping[str, str]
@@ -82,7 +83,8 @@ class Live:
         if not self._answers(200):
             return False
         parts = httpx2.get(f"{self.url}/readyz", timeout=10).json()["parts"]
-        return bool(parts["workers"] or "worker" not in self.processes)
+        needed = {"workers": "worker", "executor": "runs"}
+        return all(parts[part] or name not in self.processes for part, name in needed.items())
 
     def _answers(self, *statuses: int) -> bool:
         try:

@@ -113,6 +113,7 @@ def test_the_public_address_has_no_path(given: str) -> None:
     [
         ("wsgi.py",),
         ("-m", "queues.worker", "chat"),
+        ("-m", "queues.worker", "runs"),
         ("-m", "queues.clock"),
         ("-m", "webapp.release"),
         ("-m", "flask", "--app", "webapp", "doctor"),

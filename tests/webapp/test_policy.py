@@ -38,6 +38,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "agent_work.fail": {"attempt": 1, "reason": "none"},
     "proposals.approve": {"digest": "0" * 64},
     "proposals.reject": {"digest": "0" * 64},
+    "proposals.retry": {"digest": "0" * 64},
+    "proposals.settle": {"digest": "0" * 64, "outcome": "executed"},
     "proposals.edit": {"digest": "0" * 64, "params": {}},
 }
 # These load what they need by something else than the address, such as a token, and have tests of their own.

@@ -364,7 +364,7 @@ def test_doctor_explains_each_part(flask: Callable[..., Result], db: SQLAlchemy)
     done = flask("doctor")
 
     assert done.exit_code == 0
-    for word in ("Database", "Tables", "Redis", "Workers", "Model endpoint", "Isolation"):
+    for word in ("Database", "Tables", "Redis", "Workers", "Executor", "Model endpoint", "Isolation"):
         assert word in done.output
     assert "python -m queues.worker chat" in done.output
 

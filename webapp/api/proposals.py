@@ -14,7 +14,7 @@ from realtime.registry import PUBLISHED
 from webapp import visible
 from webapp.auth import current_session, current_user, policy, require
 from webapp.limits import ApiBlueprint
-from webapp.schemas import Approve, ProposalEdit, ProposalPage, ProposalRow, ProposalWindow, Reject
+from webapp.schemas import Approve, ProposalEdit, ProposalPage, ProposalRow, ProposalWindow, Reject, Settle
 
 bp = ApiBlueprint(
     "proposals", __name__, url_prefix="/api", description="What agents propose and people decide"
@@ -76,6 +76,28 @@ def reject(said: dict[str, Any], proposal_id: UUID) -> Response:
     """It will not be done; a reason helps the agent, and may be left out."""
     proposal = _to_decide(proposal_id)
     proposal.reject(current_session().id, said["digest"], said["reason"])
+    return _done(proposal)
+
+
+@bp.post("/proposals/<uuid:proposal_id>/retry")
+@policy("proposal.decide")
+@bp.arguments(Approve)
+@bp.response(200, ProposalRow)
+def retry(said: dict[str, Any], proposal_id: UUID) -> Response:
+    """It failed: decide once more on the same digest. It asks for what `approve` asks for."""
+    proposal = _to_decide(proposal_id)
+    proposal.retry(current_session().id, said["digest"], said["name"])
+    return _done(proposal)
+
+
+@bp.post("/proposals/<uuid:proposal_id>/settle")
+@policy("proposal.decide")
+@bp.arguments(Settle)
+@bp.response(200, ProposalRow)
+def settle(said: dict[str, Any], proposal_id: UUID) -> Response:
+    """Where it may have happened (`execution: interrupted`), a person looked: `executed` or `failed`."""
+    proposal = _to_decide(proposal_id)
+    proposal.settle(current_session().id, said["digest"], said["outcome"], said["note"])
     return _done(proposal)
 
 
