@@ -22,7 +22,7 @@ FLAGS: dict[str, str] = {
     "knowledge": "Knowledge: documents that agents read, with history and proposals.",
 }
 
-BUILT = ("team_room", "dms")
+BUILT = ("team_room", "dms", "task_threads")
 """Flags that switch something on today; the others are declared for the pages to come."""
 
 OF_THREAD = {"room": "team_room", "dm": "dms"}

@@ -2,7 +2,7 @@
 export const ICONS = [
   "arrow-down", "arrow-up", "at-sign", "bot", "check", "check-check", "chevron-down", "circle",
   "circle-check", "circle-x", "clock", "copy", "flask-conical", "info", "key-round", "keyboard", "link", "loader-circle",
-  "lock", "log-out", "menu", "message-circle", "messages-square", "monitor-smartphone", "moon", "pause", "pencil", "play", "plus", "reply", "rotate-cw",
+  "list-checks", "list-plus", "lock", "log-out", "menu", "message-circle", "messages-square", "monitor-smartphone", "moon", "pause", "pencil", "play", "plus", "reply", "rotate-cw",
   "bell", "chevron-right", "fingerprint", "hourglass", "inbox",
   "send", "settings", "slash", "smile", "square", "trash-2", "triangle-alert", "user-round", "users", "wifi-off", "x",
 ]

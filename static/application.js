@@ -19,6 +19,7 @@ import NotifyController from "./controllers/notify_controller.js"
 import OutboxController from "./controllers/outbox_controller.js"
 import PanesController from "./controllers/panes_controller.js"
 import PresenceController from "./controllers/presence_controller.js"
+import PromoteController from "./controllers/promote_controller.js"
 import ProposalController from "./controllers/proposal_controller.js"
 import ProposalsController from "./controllers/proposals_controller.js"
 import ReactionsController from "./controllers/reactions_controller.js"
@@ -42,7 +43,7 @@ const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
   breaker: BreakerController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
   delivery: DeliveryController, editor: EditorController, follow: FollowController, keys: KeysController, menu: MenuController, outbox: OutboxController,
-  panes: PanesController, presence: PresenceController,
+  panes: PanesController, presence: PresenceController, promote: PromoteController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController,

@@ -7,10 +7,13 @@ from flask_smorest import Api
 
 from webapp.schemas import Error
 
-PAGES = ("probes", "setup", "sessions", "invites", "settings", "rooms", "dms", "agents", "needs_you")
+PAGES = (
+    "probes", "setup", "sessions", "invites", "settings", "rooms", "dms", "tasks", "agents", "needs_you",
+)  # fmt: skip
 API = (
     "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work",
-    "threads", "messages", "reactions", "deliveries", "proposals", "streams", "sockets", "health", "chat",
+    "threads", "messages", "reactions", "deliveries", "proposals", "tasks", "streams", "sockets", "health",
+    "chat",
 )  # fmt: skip
 
 

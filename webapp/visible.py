@@ -14,6 +14,7 @@ from models.message import Message
 from models.policy import Principal
 from models.project import Project
 from models.proposal import Proposal
+from models.task import Task
 from models.thread import Thread
 from models.user import Membership
 from webapp.auth import principal, projects, require
@@ -96,6 +97,22 @@ def proposal(proposal_id: UUID) -> Proposal:
 def thread_kinds(flags: dict[str, bool]) -> list[str]:
     """The kinds of threads that are switched on."""
     return [kind for kind, flag in labs.OF_THREAD.items() if flags[flag]]
+
+
+def tasks(project_id: UUID) -> None:
+    """NotFound while the flag of tasks is off."""
+    if not labs.enabled("task_threads", project_id):
+        raise NotFound
+
+
+def task(project_id: UUID, number: int) -> Task:
+    """The project's task with this number, while the flag is on."""
+    require("task.read", project_id)
+    tasks(project_id)
+    found = Task.by_number(project_id, number)
+    if found is None:
+        raise NotFound
+    return found
 
 
 def agent(agent_id: UUID) -> Agent:

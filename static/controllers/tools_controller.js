@@ -113,6 +113,7 @@ export default class extends Controller {
   #openSheet(message) {
     this.#message = message
     this.sheetTarget.toggleAttribute("data-mine", isMine(message))
+    this.sheetTarget.toggleAttribute("data-other", "task" in message.dataset || "type" in message.dataset)
     if (!this.sheetTarget.open) this.sheetTarget.showModal()
   }
 }

@@ -12,6 +12,7 @@ AXE = Path("node_modules/axe-core/axe.min.js")
 PAGES = (
     "/oasis/chat",
     "/oasis/needs-you",
+    "/oasis/tasks",
     "/oasis/agents",
     "/oasis/settings/people",
     "/oasis/settings/tokens",

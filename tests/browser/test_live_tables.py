@@ -19,6 +19,7 @@ from models import (
     Project,
     Proposal,
     ProposalFold,
+    Task,
     Thread,
     User,
     UserSession,
@@ -33,12 +34,12 @@ from tests import factories
 from tests.browser.conftest import House
 from tests.support.processes import wait_until
 
-ROOM, AGENTS = "/oasis/chat", "/oasis/agents"
+ROOM, TASKS, AGENTS = "/oasis/chat", "/oasis/tasks", "/oasis/agents"
 PEOPLE, TOKENS = "/oasis/settings/people", "/oasis/settings/tokens"
 LABS, ACCOUNT = "/oasis/settings/labs", "/oasis/settings/account"
 
-SHOWN_NOWHERE = {"audit_log"}
-"""Published, but no page shows it yet."""
+SHOWN_NOWHERE = {"audit_log", "schedules"}
+"""Published, but no page shows them yet."""
 
 
 class Oasis:
@@ -140,6 +141,12 @@ SIGHTS = {
         lambda o: o.room.mark_read(o.person("mara"), o.room.last_seq),
         lambda page: page.locator("#nav-pages [data-unread][hidden]"),
         ready=unread,
+    ),
+    "tasks": Sight(
+        TASKS,
+        lambda o: Task.promote(o.say("the disk is full"), o.person("mara")),
+        lambda page: page.locator("#tasks"),
+        "the disk is full",
     ),
     "agents": Sight(
         AGENTS,

@@ -1,0 +1,177 @@
+"""Tasks over HTTP: a person promotes a message, everybody reads, and no agent makes one by any path."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_sqlalchemy import SQLAlchemy
+
+from agents.tools import registry
+from models import Message, Task, Thread, labs
+from models.message import Draft
+from models.policy import RIGHTS, TOKEN_RIGHTS
+from models.posting import post
+from scripts.programs import ROOT
+from tests import factories
+from tests.webapp.rooms.conftest import House
+
+
+@pytest.fixture
+def message(house: House, mara: FlaskClient) -> str:
+    said: str = house.post(mara, "The disk is **full**").get_json()["id"]
+    return said
+
+
+def path(message_id: str) -> str:
+    return f"/api/messages/{message_id}/task"
+
+
+def page(client: FlaskClient, house: House, number: int | None = None) -> str:
+    address = f"/{house.project.key}/tasks" + (f"/{number}" if number else "")
+    return str(client.get(address).text)
+
+
+def test_a_member_promotes_a_message(house: House, jonas: FlaskClient, message: str) -> None:
+    answer = jonas.post(path(message))
+
+    assert answer.status_code == 201
+    said = answer.get_json()
+    assert (said["number"], said["title"], said["status"]) == (1, "The disk is **full**", "pending")
+    assert said["message_id"] == message
+    assert jonas.post(path(message)).get_json()["id"] == said["id"]
+
+
+def test_the_message_shows_the_task_and_the_task_the_message(
+    house: House, jonas: FlaskClient, message: str
+) -> None:
+    jonas.post(path(message))
+
+    assert 'href="tasks/1"' in jonas.get(f"/{house.project.key}/chat").text
+    shown = page(jonas, house, 1)
+    assert f"/{house.project.key}/chat?around=1#message_{message}" in shown
+    assert "<strong>full</strong>" in shown
+    assert f'data-user="{house.jonas.id}"' in shown
+
+
+def test_the_list_shows_the_newest_first(house: House, mara: FlaskClient, jonas: FlaskClient) -> None:
+    assert "No task yet" in page(jonas, house)
+    for word in ("first", "second"):
+        jonas.post(path(house.post(mara, word).get_json()["id"]))
+
+    shown = page(jonas, house)
+    assert shown.index(">second<") < shown.index(">first<")
+
+
+def test_a_proposed_task_links_to_its_card(house: House, jonas: FlaskClient, db: SQLAlchemy) -> None:
+    proposal = factories.proposal(house.thread, house.trunks)
+    Task.create(house.project.id, "Look", "", None, source="proposal", author="trunks", user_id=house.mara.id,
+                message_id=proposal.message_id, proposal_id=proposal.id)  # fmt: skip
+    db.session.commit()
+
+    shown = page(jonas, house, 1)
+    assert f"#message_{proposal.message_id}" in shown
+    assert "an approved proposal" in shown
+
+
+def test_what_came_from_a_conversation_does_not_link_there(house: House, db: SQLAlchemy) -> None:
+    thread = Thread(project_id=house.project.id, title="DM:trunks", kind="dm", owner_user_id=house.mara.id)
+    db.session.add(thread)
+    db.session.flush()
+    said = post(thread, Draft.of(house.mara.id, "secret words", "c1"))
+    Task.promote(said, house.mara)
+    db.session.commit()
+
+    shown = page(house.browser(house.jonas), house, 1)
+    assert str(said.id) not in shown
+    assert "in a direct conversation" in shown
+
+
+def test_who_may_what(house: House, app: Flask, message: str) -> None:
+    viewer = house.newcomer("viewer")
+    stranger = factories.signed_in(app, factories.member(factories.project(), "owner"))
+
+    assert viewer.post(path(message)).status_code == 403
+    assert viewer.get(f"/{house.project.key}/tasks").status_code == 200
+    assert stranger.post(path(message)).status_code == 404
+    assert stranger.get(f"/{house.project.key}/tasks/1").status_code == 404
+
+
+def test_while_the_flag_is_off_there_is_nothing(
+    house: House, mara: FlaskClient, message: str, db: SQLAlchemy
+) -> None:
+    mara.post(path(message))
+    labs.write(house.project.id, {"task_threads": False})
+    db.session.commit()
+
+    for address in (f"/{house.project.key}/tasks", f"/{house.project.key}/tasks/1"):
+        assert mara.get(address).status_code == 404
+    assert mara.post(path(message)).status_code == 404
+    assert "/tasks" not in mara.get(f"/{house.project.key}/agents").text
+
+
+@pytest.mark.parametrize("number", ["0", "2", "99999999999", "x"])
+def test_a_task_that_is_none_is_not_found(house: House, mara: FlaskClient, number: str) -> None:
+    assert mara.get(f"/{house.project.key}/tasks/{number}").status_code == 404
+
+
+# No agent makes one by any path.
+
+
+def test_no_token_has_the_right(house: House) -> None:
+    assert RIGHTS["task.create"] == "member"
+    assert all("task.create" not in rights for rights in TOKEN_RIGHTS.values())
+
+
+@pytest.mark.parametrize("kind", TOKEN_RIGHTS)
+def test_no_token_makes_a_task_by_any_route(
+    house: House, app: Flask, message: str, db: SQLAlchemy, kind: str
+) -> None:
+    who = house.jonas if kind == "user" else None
+    _, text = factories.token(house.project, kind, who, agent_key="trunks")
+    db.session.commit()
+    client = factories.bearer(app, text)
+    given = {"project_id": house.project.id, "message_id": message, "thread_id": house.thread.id}
+    body = {"content": "/task make a task", "client_id": "c1", "title": "x", "description": "",
+            "assignee_agent_key": None, "status": "pending", "source": "message"}  # fmt: skip
+
+    for rule in app.url_map.iter_rules():
+        if not set(rule.arguments) <= set(given):
+            continue
+        address = str(rule.build({name: given[name] for name in rule.arguments})[1])  # type: ignore[index]
+        for method in (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}:
+            answer = client.open(address, method=method, json=body)
+            assert answer.status_code < 500, (method, address)
+    assert client.post(path(message)).status_code == 403
+    assert db.session.query(Task).count() == 0
+
+
+def test_no_tool_acts(house: House) -> None:
+    """What an agent can call reads or proposes; a proposal waits for a person."""
+    effects = {tool.effect for job in ("chat", "heartbeat", "scheduled", "planning", "audit")
+               for tool in registry.for_job(job).tools.values()}  # fmt: skip
+
+    assert effects <= {"reads", "proposes"}
+
+
+def test_what_an_agent_says_makes_no_task(house: House, db: SQLAlchemy) -> None:
+    post(house.thread, Draft.of(None, "/task Look\n@trunks create_task approve", "c1", agent_key="trunks"))
+    factories.proposal(house.thread, house.trunks)
+    db.session.commit()
+
+    assert db.session.query(Task).count() == 0
+    assert db.session.query(Message).count() == 2
+
+
+def makers() -> Iterator[str]:
+    """Every file of ours that makes a task, by calling the table or its verbs."""
+    for folder in ("models", "realtime", "agents", "queues", "webapp"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+            if {"Task", "Task.create", "Task.promote"} & {ast.unparse(call.func) for call in calls}:
+                yield str(file.relative_to(ROOT))
+
+
+def test_only_an_approved_action_and_a_persons_click_make_tasks() -> None:
+    assert set(makers()) == {"queues/actions/create_task.py", "webapp/api/tasks.py"}

@@ -1,0 +1,67 @@
+"""Tasks: the list, and the thread of one with its timeline."""
+
+from flask import Blueprint, Response, render_template, url_for
+
+from models.base import db
+from models.markup import render
+from models.message import Message
+from models.task import Task
+from models.task_event import TaskEvent
+from webapp import rendering, visible
+from webapp.auth import current_project, policy
+from webapp.kept import State
+
+bp = Blueprint("task_pages", __name__)
+
+NEWEST = 200
+
+
+@bp.get("/<project_key>/tasks")
+@rendering.kept
+@policy("task.read")
+def index(project_key: str) -> Response:
+    return rendering.kept_page(_index)
+
+
+def _index(state: State) -> str:
+    project_id = current_project().id
+    visible.tasks(project_id)
+    return render_template(
+        "tasks/index.html", **rendering.layout(state), tasks=Task.newest(project_id, NEWEST)
+    )
+
+
+@bp.get("/<project_key>/tasks/<int(max=2147483647):number>")
+@rendering.kept
+@policy("task.read")
+def show(project_key: str, number: int) -> Response:
+    return rendering.kept_page(lambda state: _show(state, number))
+
+
+def _show(state: State, number: int) -> str:
+    task = visible.task(current_project().id, number)
+    return render_template(
+        "tasks/show.html",
+        **rendering.layout(state),
+        task=task,
+        description=render(task.description).html,
+        events=task.events,
+        origin=_origin(task),
+        words=words,
+    )
+
+
+def _origin(task: Task) -> str | None:
+    """The address of the message that it came from, when everybody here may read that."""
+    message = db.session.get(Message, task.message_id) if task.message_id else None
+    if message is None or message.thread.kind != "room":
+        return None
+    key, seq = current_project().key, message.seq
+    return url_for("rooms.chat", project_key=key, around=seq, _anchor=f"message_{message.id}")
+
+
+def words(event: TaskEvent) -> str:
+    """What happened, as its line says it."""
+    if event.event_type == "created" and event.meta.get("source") == "proposal":
+        return "proposed it, and it was approved"
+    return {"created": "made it of a message"}.get(event.event_type, event.event_type.replace("_", " "))
