@@ -14,6 +14,8 @@ BENCHMARKS = {
     "agents": "from a message to its agent's first words",
     "threads": "opening a thread of 1,000,000 messages",
     "firstload": "what a browser loads at first",
+    "approvals": "from Approve until the effect has started",
+    "cards": "opening a room in which 500 proposals wait",
 }
 
 
