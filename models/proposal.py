@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, selectinload
 
 from models import audit
-from models.actions import Params, assess, params_of
+from models.actions import ACTIONS, Params, assess, params_of
 from models.allowed_host import AllowedHost
 from models.approval import Approval
 from models.base import Model, Row, Stateful, db, new_id, touch, utcnow
@@ -266,7 +266,7 @@ class Proposal(Row, Stateful, Model):
     @property
     def hindrance(self) -> str | None:
         """What would make it fail as things are, while it waits to be decided; None when nothing would."""
-        if self.status != "proposed":
+        if self.status != "proposed" or not ACTIONS[self.action_type].reaches_out:
             return None
         return self.action.hindrance([server.origin for server in self.servers])
 

@@ -43,6 +43,7 @@ from models import (
     db,
     labs,
 )
+from models.actions import ACTIONS
 from models.hidden import made_visible
 
 QUIET = frozenset(
@@ -216,14 +217,16 @@ def _of_run(run: Run) -> list[str]:
     return [name for proposal in _carried_out(run) for name in _of_proposal(proposal)]
 
 
-def _asking(host: AllowedHost) -> list[Proposal]:
-    """Those that wait to ask some server: their cards say whether it is listed."""
-    waiting = select(Proposal).where(
-        Proposal.project_id == host.project_id,
-        Proposal.status == "proposed",
-        Proposal.action_type.in_(("api_call", "send_message")),
+def _asking(host: AllowedHost) -> list[Proposal | Message]:
+    """Those that wait to ask some server, and their messages: the cards say whether it is listed."""
+    outgoing = [action_type for action_type, action in ACTIONS.items() if action.reaches_out]
+    waiting = (
+        select(Proposal)
+        .where(Proposal.project_id == host.project_id, Proposal.status == "proposed")
+        .where(Proposal.action_type.in_(outgoing))
+        .options(selectinload(Proposal.message))
     )
-    return list(db.session.scalars(waiting))
+    return [row for proposal in db.session.scalars(waiting) for row in (proposal, proposal.message)]
 
 
 def _proposed(proposal: Proposal) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Params(BaseModel):
     seed: ClassVar[tuple[str, ...]]
     """The names that the proposal's metadata says; the others are what carrying it out needs besides."""
     rules: ClassVar[tuple[Rule, ...]]
+    reaches_out: ClassVar[bool] = False
+    """Whether it may ask another server, so that `hindrance` depends on which are listed."""
 
     @property
     def headline(self) -> str:

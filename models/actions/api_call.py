@@ -46,6 +46,7 @@ Headers = Annotated[dict[str, Value], Field(max_length=30), AfterValidator(_head
 
 class ApiCall(Params):
     action_type = "api_call"
+    reaches_out = True
     seed: ClassVar = ("url", "method", "body_preview")
     rules: ClassVar = (
         Rule("med", "Asks a server outside of Team Room."),

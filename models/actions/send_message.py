@@ -19,6 +19,7 @@ from models.user import Membership, User
 
 class SendMessage(Params):
     action_type = "send_message"
+    reaches_out = True
     seed: ClassVar = ("channel", "recipient", "content")
     rules: ClassVar = (
         Rule("low", "Everybody of the project reads it.", lambda params: params.channel == "room"),
