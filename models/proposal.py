@@ -36,6 +36,7 @@ from models.errors import Changed, Conflict, Decided, NotFound, NotYours, TooMan
 from models.message import Draft, Message
 from models.policy import RIGHTS, ROLES
 from models.posting import post
+from models.project import Project
 from models.run import Run
 from models.task import Task
 from models.text import clean, invalid
@@ -104,6 +105,7 @@ class Proposal(Row, Stateful, Model):
     executed_at: Mapped[datetime | None]
     execution_result: Mapped[str | None] = mapped_column(Text)
 
+    project: Mapped[Project] = relationship()
     message: Mapped[Message] = relationship()
     thread: Mapped[Thread] = relationship()
     approver: Mapped[User | None] = relationship(foreign_keys=lambda: Proposal.approved_by)

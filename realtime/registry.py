@@ -200,7 +200,9 @@ def _of_proposal(proposal: Proposal) -> list[str]:
 
 
 def _card() -> Any:
-    return Proposal.for_display().options(joinedload(Proposal.thread), selectinload(Proposal.message))
+    """With its project, whose key never changes, and its message."""
+    around = (joinedload(Proposal.project), joinedload(Proposal.thread), selectinload(Proposal.message))
+    return Proposal.for_display().options(*around)
 
 
 def _carried_out(run: Run) -> list[Proposal]:
