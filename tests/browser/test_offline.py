@@ -205,8 +205,9 @@ def test_what_was_done_offline_is_sent_once_and_in_order_after_the_browser_was_c
     acknowledgements = Acknowledgements(lost=5)
     mara = home.enter(furnished["mara"], prepare=acknowledgements.on)
 
-    expect(mara.page.locator(".outbox")).to_have_count(0, timeout=30_000)
-    expect(mara.message("number 20.")).to_be_visible()
+    expect(mara.message("number 20.")).to_be_visible(timeout=30_000)
+    expect(mara.message("better").locator(".edited")).to_be_visible(timeout=SLOW)
+    expect(mara.page.locator(".outbox")).to_have_count(0)
     assert said(app) == ["@jonas better", *numbers(1, 20)]
     assert len(mara.messages()) == 21
     assert len(set(acknowledgements.tries)) == 20
@@ -256,8 +257,8 @@ def test_two_tabs_send_everything_once(
     home.context.set_offline(False)
 
     for tab in (mara, other):
+        expect(tab.message("number 20.")).to_be_visible(timeout=30_000)
         expect(tab.page.locator(".outbox")).to_have_count(0, timeout=SLOW)
-        expect(tab.message("number 20.")).to_be_visible()
     assert said(app) == numbers(1, 20)
     assert (len(answered) == 20) is locks
 
