@@ -8,6 +8,7 @@ from models import BrainDoc, Project, User, db
 from models.user import Membership
 from tests import factories
 from tests.browser.conftest import SLOW, House
+from tests.browser.test_accessibility import violations
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -117,6 +118,7 @@ def test_who_writes_while_another_version_arrives_keeps_the_text_and_chooses(
     expect(page.locator(".conflict .add").last).to_contain_text("Be brief.")
     expect(page.get_by_label("Text")).to_have_value("Be kind.\nBe brief.")
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
+    assert violations(page) == []
     assert content(app) == (2, "Be kind.\nBe quiet.")
 
     page.get_by_role("button", name="Go on with my text").click()
