@@ -134,10 +134,12 @@ OTHERS: dict[str, Client] = {
 }
 
 
-def found(client: FlaskClient, secret: Secret) -> list[str]:
-    """Where the word can be read."""
-    pages = [*secret.addresses(), *secret.more()]
-    return [page for page in pages if WORD in client.get(page, follow_redirects=True).text]
+def found(client: FlaskClient, secret: Secret, *words: str) -> list[str]:
+    """Where the word, or one of these, can be read."""
+    pages = {
+        page: client.get(page, follow_redirects=True).text for page in (*secret.addresses(), *secret.more())
+    }
+    return [page for page, text in pages.items() if any(word in text for word in words or (WORD,))]
 
 
 def test_the_owner_reads_it_at_every_door(secret: Secret) -> None:
@@ -218,11 +220,11 @@ def test_the_list_of_the_project_holds_what_its_owner_may_not_decide_without_the
     membership.change_role("member")
     db.session.commit()
 
-    seen = found(house.browser(house.mara), secret)
-
+    conversation = (f"the word is {WORD}", f"{WORD} it is", f"again: {WORD}", f"{WORD}, as I s")
     said = house.browser(house.mara).get(f"/api/proposals/{secret.proposal.id}").get_json()
     assert said["headline"] == f"Create the task “Say {WORD}”"
-    assert [page for page in seen if "/threads/" in page or "/dms" in page or "partial" in page] == []
+    assert found(house.browser(secret.kim), secret, *conversation), "the control"
+    assert found(house.browser(house.mara), secret, *conversation) == []
 
 
 class TestWhoLeaves:
