@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -13,7 +14,8 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
 
-from models import BrainDoc, ExecutorRequest, Invite, UserSession
+from models import BrainDoc, ExecutorRequest, Invite, Proposal, UserSession
+from models.base import utcnow
 from models.user import Membership
 from tests import factories
 from tests.webapp.conftest import Site
@@ -30,6 +32,9 @@ RIGHTS = {
 """Whoever uses one of these leaves an entry."""
 UNHEARD = {"POST /api/proposals/<uuid:proposal_id>/later", "DELETE /api/proposals/<uuid:proposal_id>/later"}
 """They fold a card for the caller alone."""
+
+WRITES = ("audit.record", "note", "accounts.note", "refusal.note")
+"""How the source writes to the log."""
 
 API, MEMBER = "/api/projects/<uuid:project_id>", "/api/projects/<uuid:project_id>/members/<uuid:user_id>"
 SETTINGS = "/<project_key>/settings"
@@ -53,6 +58,11 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "PATCH /api/agents/<uuid:agent_id>": ("agent.edited", {"title": "other"}),
     "POST /api/proposals/<uuid:proposal_id>/approve": ("proposal.approved", {}),
     "POST /api/proposals/<uuid:proposal_id>/reject": ("proposal.rejected", {}),
+    "POST /api/proposals/<uuid:proposal_id>/retry": ("proposal.approved", {}),
+    "POST /api/proposals/<uuid:proposal_id>/settle": (
+        "proposal.settled",
+        {"outcome": "executed", "note": "I looked"},
+    ),
     "PATCH /api/proposals/<uuid:proposal_id>": ("proposal.edited", {"params": TASK}),
     f"POST {SETTINGS}/labs": ("labs.switched", {"flag": "dms", "on": "false"}),
     f"POST {PERSON}": ("member.role", {"role": "viewer"}),
@@ -125,6 +135,21 @@ def carry_out_what_waits(db: SQLAlchemy) -> None:
     db.session.commit()
 
 
+def approved_and_then(rule: str, places: dict[str, str], owner: FlaskClient, db: SQLAlchemy) -> None:
+    """What a retry and a settling begin from: a failure, and an end that nobody knows."""
+    status = {"retry": "error", "settle": "interrupted"}.get(rule.rpartition("/")[2])
+    if status is None:
+        return
+    address = f"/api/proposals/{places['proposal_id']}/approve"
+    assert owner.post(address, json={"digest": places["digest"]}).status_code == 200
+    proposal = db.session.get_one(Proposal, UUID(places["proposal_id"]))
+    assert proposal.run
+    proposal.run.advance("status", "queued", status)
+    if status == "error":
+        proposal.advance("status", "approved", "failed", executed_at=utcnow(), execution_result="it broke")
+    db.session.commit()
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_it_is_in_the_log(
     site: Site, owner: FlaskClient, places: dict[str, str], db: SQLAlchemy, verb: str
@@ -134,6 +159,7 @@ def test_it_is_in_the_log(
     path = re.sub(r"<(?:\w+:)?(\w+)>", lambda found: places[found[1]], rule)
     if "/proposals/" in rule:
         body = {"digest": places["digest"]} | body
+        approved_and_then(rule, places, owner, db)
     before = entries(site, owner)
 
     answer = owner.open(path, method=method, **({"json": body} if "/api/" in rule else {"data": body}))
@@ -249,13 +275,9 @@ def written_actions() -> set[str]:
     for folder in ("models", "queues", "realtime", "webapp"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Call) and _name(node.func) in ("record", "note"):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) in WRITES:
                     found |= {text for argument in node.args[:2] for text in _texts(argument)}
     return {text for text in found if re.fullmatch(r"[a-z_]+(\.[a-z_]*)?", text)}
-
-
-def _name(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _texts(argument: ast.expr) -> list[str]:

@@ -40,6 +40,8 @@ ACTIONS = {
     "invite.": "invites",
     "token.": "tokens",
     "labs.": "Labs",
+    "host.": "servers that may be asked",
+    "secret.": "secrets",
     "project.": "the project",
     "agent.": "agents",
     "doc.": "documents",
