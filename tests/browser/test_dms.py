@@ -288,6 +288,25 @@ class TestPanes:
         # The page asked for itself, and the browser notes that it is gone.
         screens.faults[:] = [fault for fault in screens.faults if "status of 404" not in fault]
 
+    def test_first_messages_wait_for_the_server_in_their_own_panels(self, house: House) -> None:
+        mara = house.enter("mara", BOTH)
+        left, right = panes(mara)
+        house.live.web.stop()
+
+        left.say("for trunks")
+        right.say("for bulma")
+        waiting = [pane.frame.locator(".waiting article") for pane in (left, right)]
+        expect(waiting[0]).to_have_count(1)
+        expect(waiting[0]).to_contain_text("for trunks")
+        expect(waiting[1]).to_contain_text("for bulma")
+        house.live.web.start()
+
+        for pane, text in ((left, "for trunks"), (right, "for bulma")):
+            expect(pane.message(text)).to_be_visible(timeout=30_000)
+            expect(pane.answers()).to_have_count(1, timeout=30_000)
+            expect(pane.frame.locator(".waiting article")).to_have_count(0)
+            assert pane.texts()[0] == text
+
     def test_an_agent_that_is_away_is_said_to_be(self, house: House) -> None:
         house.live.worker.stop()
         mara = house.enter("mara", BOTH, state="backup")
