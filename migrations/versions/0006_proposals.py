@@ -132,6 +132,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("status", sa.String(length=11), nullable=False),
         sa.Column("approval_id", sa.Uuid(), nullable=True),
+        sa.Column("retry_of", sa.Uuid(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("worker", sa.String(length=80), nullable=True),
         sa.Column("lease_token", sa.String(length=36), nullable=True),
@@ -152,6 +153,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["approval_id"], ["approvals.id"], name=op.f("fk_runs_approval_id")),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_runs_project_id")),
+        sa.ForeignKeyConstraint(["retry_of"], ["runs.id"], name=op.f("fk_runs_retry_of")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         sa.UniqueConstraint("approval_id", "kind", name=op.f("uq_runs_approval_id_kind")),
     )

@@ -10,7 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("runs", sa.Column("retry_of", sa.Uuid(), nullable=True))
     op.add_column("runs", sa.Column("losses", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("runs", sa.Column("late_report", sa.Text(), nullable=True))
     op.create_table(
@@ -91,5 +90,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("schedules", "task_events", "tasks"):
         op.drop_table(table)
-    for column in ("late_report", "losses", "retry_of"):
+    for column in ("late_report", "losses"):
         op.drop_column("runs", column)
