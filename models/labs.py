@@ -28,8 +28,8 @@ BUILT = ("team_room", "dms", "task_threads", "knowledge")
 OF_THREAD = {"room": "team_room", "dm": "dms"}
 """The flag that opens each kind of thread; `Thread.is_open` asks it in SQL."""
 
-OF_DOCS = {"doc": "knowledge"}
-"""The flag without which no document is on a stream."""
+OF_TABLE = {"brain_docs": "knowledge", "tasks": "task_threads"}
+"""The flag without which no row of a table is on a stream."""
 
 
 def enabled(flag: str, project_id: UUID) -> bool:
@@ -61,7 +61,7 @@ def write(project_id: UUID, changes: dict[str, bool]) -> dict[str, bool]:
 
 
 def open_threads(project_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
-    """The kinds of threads, and `doc`, that are open in each of these projects; in one put away, none."""
+    """The kinds of threads and the tables that are open in each of these projects; in one put away, none."""
     stored = (
         select(Project.id, ProjectSetting.value)
         .join(ProjectSetting, ProjectSetting.project_id == Project.id)
@@ -71,7 +71,7 @@ def open_threads(project_ids: Collection[UUID]) -> dict[UUID, frozenset[str]]:
     return {
         project_id: frozenset(
             kind
-            for kind, flag in (OF_THREAD | OF_DOCS).items()
+            for kind, flag in (OF_THREAD | OF_TABLE).items()
             if values.get(project_id, {}).get(flag, False)
         )
         for project_id in project_ids

@@ -9,6 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstrai
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
+from models import labs
 from models.base import Model, Row, Stateful, db
 from models.errors import Busy, Conflict
 from models.task_event import TaskEvent
@@ -22,6 +23,8 @@ STATUSES = ("pending", "planning", "review", "scheduled", "executing", "complete
 LONGEST_TITLE = 200
 LONGEST_DESCRIPTION = 20_000
 TRIES = 20
+FLAG = "task_threads"
+OFF = "tasks are switched off in Labs"
 UI = "ui"
 """The author of what a person did on a page; who it was, is in `user_id`."""
 
@@ -71,7 +74,12 @@ class Task(Row, Stateful, Model):
         message_id: UUID,
         proposal_id: UUID | None = None,
     ) -> Task:
-        """A pending task with its first event. `user_id` is the person without whom it would not be."""
+        """A pending task with its first event. `user_id` is the person without whom it would not be.
+
+        Conflict while tasks are switched off.
+        """
+        if not labs.enabled(FLAG, project_id):
+            raise Conflict(OFF)
         task = cls(
             project_id=project_id,
             last_seq=0,

@@ -1,6 +1,6 @@
 """Doors: which threads are open, since what is said in a closed one reaches nobody by a stream.
 
-Documents have a door of their own: while Knowledge is off, none is on a stream.
+Documents and tasks have doors of their own: while their flag is off, none is on a stream.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from models import labs
-from models.brain_doc import BrainDoc
 from models.delivery import Delivery
 from models.message import Message, Reaction
 from models.proposal import Proposal
@@ -19,8 +18,7 @@ from realtime.rows import Item, Rows
 
 TABLES = frozenset(model.__tablename__ for model in (Thread, Message, Reaction, Delivery, Proposal, Run))
 """The tables of what stands in threads."""
-DOCS = BrainDoc.__tablename__
-_ON_PROJECT = frozenset(("room", "doc"))
+_ON_PROJECT = frozenset(("room", *labs.OF_TABLE))
 
 
 class Doors:
@@ -39,7 +37,7 @@ class Doors:
     def look(self, rows: Rows, epoch: int | None = None) -> None:
         """In the snapshot of the rows, and of the epoch: learn what decides about them."""
         heard, self._heard = self._heard, set()
-        wanted = {row.project_id for row in rows.of(TABLES | {DOCS})} | heard
+        wanted = {row.project_id for row in rows.of(TABLES | labs.OF_TABLE.keys())} | heard
         wanted = wanted | self._open.keys() if epoch != self._epoch else wanted - self._open.keys()
         if wanted:
             self._open = self._open | labs.open_threads(wanted)
@@ -49,7 +47,7 @@ class Doors:
         self._epoch = epoch
 
     def closed(self, stream: str) -> frozenset[str]:
-        """What of a project's stream was seen closed: `room`, `doc`."""
+        """What of a project's stream was seen closed: `room`, or a table with a flag of its own."""
         return self._closed.get(stream, frozenset())
 
     def shut(self, stream: str, project_id: UUID | None = None) -> bool:
@@ -72,7 +70,7 @@ class Doors:
             item
             for item in items
             if (item.table not in TABLES or self._shows(item, owner, rows))
-            and (item.table != DOCS or self._is_open(item, "doc", rows))
+            and (item.table not in labs.OF_TABLE or self._is_open(item, item.table, rows))
         ]
 
     def _shows(self, item: Item, owner: UUID | None, rows: Rows) -> bool:

@@ -35,6 +35,6 @@ def room(db: SQLAlchemy) -> Room:
     jonas.join(project, "member")
     for key in ("trunks", "bulma", "krillin"):
         Agent.provision(project.id, key, key.title())
-    labs.write(project.id, {"team_room": True, "dms": True})
+    labs.write(project.id, {"team_room": True, "dms": True, "task_threads": True})
     db.session.commit()
     return Room(project, mara, jonas, project.room)

@@ -5,7 +5,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from models import Message, Project, Task, TaskEvent, append_only
+from models import Message, Project, Task, TaskEvent, append_only, labs
 from models.errors import Conflict
 from models.message import Draft
 from models.posting import post
@@ -33,6 +33,13 @@ def test_a_message_becomes_one_task(room: Room, db: SQLAlchemy) -> None:
 
     assert Task.promote(message, room.jonas) is Task.promote(message, room.mara)
     assert db.session.query(Task).count() == 1
+
+
+def test_while_tasks_are_off_none_is_made(room: Room) -> None:
+    labs.write(room.project.id, {"task_threads": False})
+
+    with pytest.raises(Conflict, match="switched off"):
+        Task.promote(room.say("hello"), room.jonas)
 
 
 def test_what_an_agent_wrote_can_be_promoted_by_a_person(room: Room) -> None:
@@ -75,6 +82,7 @@ def test_the_title_is_the_first_line_that_says_something(room: Room, content: st
 def test_each_project_counts_for_itself(room: Room, db: SQLAlchemy) -> None:
     other = Project.create("second", "Second")
     db.session.flush()
+    labs.write(other.id, {"task_threads": True})
     theirs = post(other.room, Draft.of(room.mara.id, "theirs", "c1"))
     made = [Task.promote(message, room.mara) for message in (room.say("a"), theirs, room.say("b"))]
 

@@ -92,7 +92,7 @@ class House:
     def project(self, key: str = "acme") -> UUID:
         with self.inside():
             project = Project.create(key, key.title())
-            labs.write(project.id, {"team_room": True, "dms": True})
+            labs.write(project.id, {"team_room": True, "dms": True, "task_threads": True})
             return project.id
 
     def person(self, project_id: UUID | None, role: str = "member", name: str = "Ada") -> UUID:

@@ -3,7 +3,7 @@
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
-from models import Delivery, Membership, Message, Project, User, labs
+from models import Delivery, Membership, Message, Project, Task, User, labs
 from realtime import streams
 from realtime.doors import TABLES
 from realtime.pump import Pump
@@ -207,26 +207,28 @@ class TestConversations:
         assert part["live"] == []
 
 
-def test_no_document_is_on_a_stream_while_knowledge_is_off(
-    world: World, db: SQLAlchemy, pump: Pump, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("table", "flag"), labs.OF_TABLE.items())
+def test_what_has_a_flag_of_its_own_is_on_no_stream_while_that_is_off(
+    world: World, db: SQLAlchemy, pump: Pump, monkeypatch: pytest.MonkeyPatch, table: str, flag: str
 ) -> None:
+    write = {"brain_docs": world.write, "tasks": lambda title: Task.promote(world.say(title), world.jonas)}
     screen, name = world.screen(), stream_of(world)
     since = streams.head(name)
-    world.write("seen")
+    write[table]("seen")
     db.session.commit()
-    assert "brain_docs" in sent(world, pump)
+    assert table in sent(world, pump)
 
     # A person cannot write while it is off; what did so all the same is shown to nobody.
-    switch(world, db, knowledge=False)
+    switch(world, db, **{flag: False})
     pump.turn()
     off = streams.head(name)
     monkeypatch.setattr(labs, "enabled", lambda flag, project_id: True)
-    world.write("hidden")
+    write[table]("hidden")
     db.session.commit()
-    assert "brain_docs" not in sent(world, pump)
-    assert "brain_docs" not in tables(streams.catch_up(name, off)["items"])
+    assert table not in sent(world, pump)
+    assert table not in tables(streams.catch_up(name, off)["items"])
 
-    switch(world, db, knowledge=True)
+    switch(world, db, **{flag: True})
     pump.turn()
     assert screen.behind == {name}
     assert streams.catch_up(name, since)["reset"]
