@@ -1,5 +1,7 @@
 // Small things about elements that several controllers need.
 import { morphElements } from "@hotwired/turbo"
+import { fillNames } from "./roster.js"
+import { fillTimes } from "./times.js"
 
 export function parse(html) {
   const template = document.createElement("template")
@@ -8,7 +10,10 @@ export function parse(html) {
 }
 
 // Turns `current` into `fresh` and keeps what only the browser knows: what is open, what has focus, what stands inside.
+// Names and times are filled in before: an element that stays, and is another person's name now, is none that was added.
 export function morph(current, fresh) {
+  fillNames(fresh)
+  fillTimes(fresh)
   for (const open of current.querySelectorAll("[id] > details[open]")) {
     fresh.querySelector(`#${CSS.escape(open.parentElement.id)} > details`)?.setAttribute("open", "")
   }

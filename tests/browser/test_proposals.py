@@ -270,6 +270,7 @@ class TestNeedsYou:
         expect(room.page.locator(".rail .mini b")).to_have_text([re.compile(t) for t in ("One", "Three")])
         # What was decided here stays as one line until the page is left.
         is_(mara, "Two", "rejected")
+        expect(card(mara, "Two")).to_contain_text("rejected by Mara Lindqvist")
         mara.page.reload()
         expect(titles).to_have_text([re.compile(title) for title in ("One", "Three")])
 
