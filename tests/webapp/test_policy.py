@@ -121,7 +121,7 @@ def wrong(matrix: list[tuple[str, str, str, str, str]]) -> list[str]:
 def test_every_route_of_a_project_lets_in_whom_the_table_says(
     app: Flask, site: Site, everybody: dict[str, FlaskClient]
 ) -> None:
-    values = {"project_key": site.project.key, "project_id": site.project.id, "filename": "x"}
+    values = {"project_key": site.project.key, "project_id": site.project.id, "filename": "x", "number": 1}
     matrix = []
     for rule, method, policy in routes(app):
         by_address = rule.arguments & {"project_key", "project_id"}
