@@ -82,8 +82,16 @@ def furnished(app: Flask) -> dict[str, str]:
 
 
 @pytest.fixture
+def executor(live: Live) -> None:
+    """Where what is approved must be carried out, too."""
+    live.start("runs")
+
+
+@pytest.fixture
 def house(app: Flask, live: Live, screens: Screens, furnished: dict[str, str]) -> House:
-    live.start_all()
+    for name in ("web", "worker", "clock"):
+        live.start(name)
+    live.wait_ready()
     with app.app_context():
         wait_until(_worker_is_there, 30, "the worker's first beat", pause=0.1)
         db.engine.dispose()

@@ -17,7 +17,11 @@ from tests.browser.test_accessibility import violations
 from tests.support.processes import wait_until
 
 NEEDS = "/oasis/needs-you"
-pytestmark = [pytest.mark.databases("sqlite"), pytest.mark.environ(DEMO_DELAY="0")]
+pytestmark = [
+    pytest.mark.databases("sqlite"),
+    pytest.mark.environ(DEMO_DELAY="0"),
+    pytest.mark.usefixtures("executor"),
+]
 
 
 @pytest.fixture
