@@ -73,7 +73,7 @@ def furnish(database: Database, people: int, agents: int = 0, key: str = "bench"
     with application(database):
         project = Project.create(key, key.capitalize())
         db.session.flush()
-        labs.write(project.id, {"team_room": True})
+        labs.write(project.id, {"team_room": True, "task_threads": True})
         members = [_member(project, number) for number in range(people)]
         for number in range(agents):
             Agent.provision(project.id, agent_key(number), f"Agent {number}")

@@ -14,7 +14,7 @@ from bench.measure import QUICK, Effort, Outcome, Row, at_least, at_most, interl
 from bench.screens import Screen, nobody
 from bench.servers import Stage, stage
 
-BRIEF = Effort(rounds=1, seconds=0.2, quick=True)
+BRIEF = Effort(rounds=1, seconds=0.6, quick=True)
 
 
 @pytest.fixture(scope="module")
