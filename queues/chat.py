@@ -27,7 +27,6 @@ from queues.loop import GIVE_UP_SECONDS, KEEP_SECONDS, WorkerLoop
 
 log = logging.getLogger(__name__)
 
-ASIDE_SECONDS = 600.0
 BROKEN = "The answer could not be made, because of an error of the worker."
 
 
@@ -37,7 +36,6 @@ class ChatWorker(WorkerLoop[Answering]):
     def __init__(self, app: Flask, settings: ProviderSettings) -> None:
         super().__init__(app, CHAT, app.config["CHAT_SLOTS"])
         self._settings = settings
-        self._aside: dict[UUID, float] = {}
 
     async def begin(self) -> None:
         self._provider: Provider = provider_from(self._settings)
@@ -78,8 +76,6 @@ class ChatWorker(WorkerLoop[Answering]):
             await requests.work_off(self._database)
 
     async def _claim(self, free: int) -> list[Claimed]:
-        now = time.monotonic()
-        self._aside = {id: until for id, until in self._aside.items() if until > now}
         if not self._aside:
             try:
                 return await self._database.write(deliveries.claim, free)
@@ -91,9 +87,10 @@ class ChatWorker(WorkerLoop[Answering]):
 
     async def _claim_singly(self, free: int) -> list[Claimed]:
         claimed: list[Claimed] = []
-        waiting = await self._database.read(Delivery.waiting, free + len(self._aside) + 1)
+        aside = self._aside
+        waiting = await self._database.read(Delivery.waiting, free + len(aside) + 1)
         for delivery_id in waiting:
-            if delivery_id in self._aside or len(claimed) >= free:
+            if delivery_id in aside or len(claimed) >= free:
                 continue
             try:
                 claimed += await self._database.write(deliveries.claim_one, delivery_id)
@@ -101,7 +98,7 @@ class ChatWorker(WorkerLoop[Answering]):
                 break
             except Exception:  # it must not hold up the others; the watchdog ends it
                 log.exception("delivery %s cannot be claimed", delivery_id)
-                self._aside[delivery_id] = time.monotonic() + ASIDE_SECONDS
+                self._put_aside(delivery_id)
                 self._look_at = 0.0
         return claimed
 

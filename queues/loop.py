@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Sequence
 from typing import Generic, Protocol, TypeVar
+from uuid import UUID
 
 from flask import Flask
 
@@ -23,6 +25,8 @@ BREATH = 0.05  # seconds for which a nudge waits for others: what agents do is w
 DRAIN_SECONDS = 20.0
 GIVE_UP_SECONDS = 3.0
 HANGS_AFTER = 10.0
+ASIDE_SECONDS = 600.0
+"""How long a row is left alone that this process could not claim: it must not hold up the others."""
 
 
 class Work(Protocol):
@@ -34,12 +38,13 @@ class Work(Protocol):
 W = TypeVar("W", bound=Work)
 
 
-class WorkerLoop(Generic[W]):
+class WorkerLoop(ABC, Generic[W]):
     """One asyncio loop. Redis only wakes it: it looks every 2 s, and after each piece of work, by itself."""
 
     def __init__(self, app: Flask, queue: str, slots: int) -> None:
         self._app, self._queue, self._slots = app, queue, slots
         self._live: dict[str, W] = {}
+        self._set_aside: dict[UUID, float] = {}
         self._stops = 0
         self._look_at = 0.0
         self._passing_on: asyncio.TimerHandle | None = None
@@ -56,17 +61,17 @@ class WorkerLoop(Generic[W]):
     async def begin(self) -> None:
         """Called once, inside the loop, before it looks for work."""
 
+    @abstractmethod
     async def keep(self) -> None:
         """Twice a second at least: renew the leases of what is held, and hear what people wish."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def look(self) -> None:
         """Claim what waits, as far as there are free slots."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def give_back(self) -> None:
         """The time to end is over: whatever is held is put back or noted, within three seconds."""
-        raise NotImplementedError
 
     async def end(self) -> None:
         """Called once, after everything."""
@@ -160,6 +165,16 @@ class WorkerLoop(Generic[W]):
         while self._live and self._stops == 1 and time.monotonic() < until:
             await self._round(look=False)
         await self.give_back()
+
+    @property
+    def _aside(self) -> Collection[UUID]:
+        """What could not be claimed lately."""
+        now = time.monotonic()
+        self._set_aside = {id: until for id, until in self._set_aside.items() if until > now}
+        return self._set_aside
+
+    def _put_aside(self, row_id: UUID) -> None:
+        self._set_aside[row_id] = time.monotonic() + ASIDE_SECONDS
 
     @property
     def _tasks(self) -> Sequence["asyncio.Task[None]"]:

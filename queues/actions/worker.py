@@ -24,7 +24,6 @@ from queues.loop import GIVE_UP_SECONDS, KEEP_SECONDS, WorkerLoop
 log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 5.0
-ASIDE_SECONDS = 600.0
 
 T = TypeVar("T")
 
@@ -43,7 +42,6 @@ class ActionWorker(WorkerLoop[Doing]):
     def __init__(self, app: Flask) -> None:
         super().__init__(app, RUNS, app.config["RUN_SLOTS"])
         self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="action")
-        self._aside: dict[UUID, float] = {}
         self._renew_at = 0.0
 
     async def keep(self) -> None:
@@ -52,16 +50,14 @@ class ActionWorker(WorkerLoop[Doing]):
             self._renew_at = time.monotonic() + RENEW_SECONDS
 
     async def look(self) -> None:
-        now = time.monotonic()
-        self._aside = {id: until for id, until in self._aside.items() if until > now}
-        free = self._slots - len(self._live)
+        free, aside = self._slots - len(self._live), self._aside
         if free <= 0:
             return
-        waiting = await self._database.read(Run.waiting, free + len(self._aside))
-        for run_id in [id for id in waiting if id not in self._aside][:free]:
+        waiting = await self._database.read(Run.waiting, free + len(aside))
+        for run_id in [id for id in waiting if id not in aside][:free]:
             await self._take(run_id)
         if len(waiting) >= free:
-            self._look_at = now + KEEP_SECONDS
+            self._look_at = time.monotonic() + KEEP_SECONDS
 
     async def give_back(self) -> None:
         """What was not begun waits for another worker; of what was, a person finds out what became."""
@@ -82,7 +78,7 @@ class ActionWorker(WorkerLoop[Doing]):
             raise
         except Exception:  # it must not hold up the others
             log.exception("run %s cannot be claimed", run_id)
-            self._aside[run_id] = time.monotonic() + ASIDE_SECONDS
+            self._put_aside(run_id)
             return
         if claimed is None:
             return

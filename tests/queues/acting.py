@@ -1,6 +1,5 @@
 """People who decide, workers that carry it out, and a world in which effects are counted."""
 
-import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from models.wish import Wish
 from queues.actions.worker import ActionWorker
 from queues.sweeper import Sweeper
 from tests.queues.crew import Crew
+from tests.queues.in_thread import InThread
 from tests.support.processes import wait_until
 
 TASK = {"title": "Look at the disk", "description": "It is **full**.", "assignee_agent_key": "bulma"}
@@ -139,21 +139,8 @@ class Office:
         Sweeper().sweep()
 
 
-class Running:
-    """A worker of actions in a thread of the test's process."""
+class Running(InThread):
+    """A worker of actions."""
 
     def __init__(self, app: Flask) -> None:
-        self.app, self.worker = app, ActionWorker(app)
-        self.thread = threading.Thread(target=lambda: asyncio.run(self.worker.serve()), daemon=True)
-        self.thread.start()
-
-    def stop(self, timeout: float = 10) -> None:
-        self.worker.stop()
-        self.thread.join(timeout)
-        assert not self.thread.is_alive(), "the worker did not end"
-
-    def end(self) -> None:
-        if self.thread.is_alive():
-            self.stop()
-        with self.app.app_context():
-            db.engine.dispose()
+        super().__init__(app, ActionWorker(app))

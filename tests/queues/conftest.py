@@ -1,7 +1,5 @@
 """A crew with work for agents, and chat workers inside the test's own process."""
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,11 +9,11 @@ from flask_sqlalchemy import SQLAlchemy
 
 from agents.provider import ProviderSettings
 from agents.scripted import ScriptedTransport
-from models.base import db
 from queues.chat import ChatWorker
 from tests.queues import acting
 from tests.queues.acting import Office, World
 from tests.queues.crew import Crew
+from tests.queues.in_thread import InThread
 from tests.support.processes import wait_until
 
 
@@ -40,32 +38,15 @@ class Published:
         return [payload for said, payload in self.said if said == kind]
 
 
-class Running:
-    """A chat worker in a thread, with a script for a model."""
+class Running(InThread):
+    """A chat worker, with a script for a model."""
 
     def __init__(self, app: Flask, script: Any) -> None:
-        self.app = app
         self.bus = Published()
         app.extensions["bus"] = self.bus
         self.transport = ScriptedTransport(script)
         settings = ProviderSettings(api_key="key", transport=self.transport)
-        self.worker = ChatWorker(app, settings)
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self) -> None:
-        asyncio.run(self.worker.serve())
-
-    def stop(self, timeout: float = 10) -> None:
-        self.worker.stop()
-        self.thread.join(timeout)
-        assert not self.thread.is_alive(), "the worker did not end"
-
-    def end(self) -> None:
-        if self.thread.is_alive():
-            self.stop()
-        with self.app.app_context():
-            db.engine.dispose()
+        super().__init__(app, ChatWorker(app, settings))
 
     def deltas(self) -> list[dict[str, Any]]:
         return self.bus.of("delta")

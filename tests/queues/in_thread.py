@@ -1,0 +1,30 @@
+"""A worker in a thread of the test's process."""
+
+import asyncio
+import threading
+from typing import Any
+
+from flask import Flask
+
+from models.base import db
+from queues.loop import WorkerLoop
+
+
+class InThread:
+    """Runs from its making on, until `stop`, or `end` when the test is over."""
+
+    def __init__(self, app: Flask, worker: WorkerLoop[Any]) -> None:
+        self.app, self.worker = app, worker
+        self.thread = threading.Thread(target=lambda: asyncio.run(worker.serve()), daemon=True)
+        self.thread.start()
+
+    def stop(self, timeout: float = 10) -> None:
+        self.worker.stop()
+        self.thread.join(timeout)
+        assert not self.thread.is_alive(), "the worker did not end"
+
+    def end(self) -> None:
+        if self.thread.is_alive():
+            self.stop()
+        with self.app.app_context():
+            db.engine.dispose()
