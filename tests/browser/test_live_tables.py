@@ -85,14 +85,18 @@ class Oasis:
         return post(self.room, Draft.of(self.person("jonas").id, text, text[:20]))
 
 
-def unread(oasis: Oasis) -> None:
-    """Something that is not read, once every agent has answered: an answer would be unread, too."""
+def answered(oasis: Oasis) -> None:
+    """Every agent has answered: an answer is unread, too, and its end sets the agent's line to idle."""
 
-    def answered() -> bool:
+    def nothing_waits() -> bool:
         db.session.rollback()
         return db.session.scalar(select(Delivery.id).where(NOT_ENDED).limit(1)) is None
 
-    wait_until(answered, 20, "the last answer", pause=0.1)
+    wait_until(nothing_waits, 30, "the last answer", pause=0.1)
+
+
+def unread(oasis: Oasis) -> None:
+    answered(oasis)
     oasis.say("@mara not read yet")
 
 
@@ -166,6 +170,7 @@ SIGHTS = {
         lambda o: o.agent("trunks").state.say("tool", "reads the log"),
         lambda page: page.locator("#agents"),
         "reads the log",
+        ready=answered,
     ),
     "executor_requests": Sight(
         AGENTS,
