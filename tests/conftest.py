@@ -50,12 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "database" not in metafunc.fixturenames:
+    if "database_kind" not in metafunc.fixturenames:
         return
     wanted = metafunc.config.getoption("--database")
     marker = metafunc.definition.get_closest_marker("databases")
     kinds = [kind for kind in (marker.args if marker else KINDS) if wanted in (kind, "both")]
-    metafunc.parametrize("database", kinds, indirect=True)
+    metafunc.parametrize("database_kind", kinds, indirect=True)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -96,9 +96,14 @@ def postgresql_databases(short_folder: Path) -> Iterator[PostgresqlDatabases]:
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, database_kind: str) -> Iterator[Database]:
     """A migrated, empty database of its own for this test, once on each kind."""
-    databases = request.getfixturevalue(f"{request.param}_databases")
+    databases = request.getfixturevalue(f"{database_kind}_databases")
     database = databases.create()
     yield database
     databases.drop(database)

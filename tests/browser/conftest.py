@@ -1,18 +1,26 @@
-"""A room with two people and three agents, served by the real processes to a real browser."""
+"""A room with two people and three agents, served by the real processes to a real browser.
 
-from collections.abc import Callable
+The processes stay for the next test, which moves into a new project. A test without `house` has its own.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
+from sqlalchemy import select
 
 from models import Agent, Project, User, UserSession, Worker, db, labs
-from models.base import reading
+from models.base import new_id, reading
 from tests.support.browser import Screens
+from tests.support.databases import Database
 from tests.support.live import Live
 from tests.support.processes import wait_until
+from tests.support.redis import RedisServer
+from tests.support.residence import Residence, Residences
 
 SLOW = 15_000
 """Milliseconds that an answer of an agent may take on a busy machine."""
@@ -63,10 +71,50 @@ class House:
         return Visitor(page).open(path, state)
 
 
+@pytest.fixture(scope="session")
+def residences(short_folder: Path) -> Iterator[Residences]:
+    residences = Residences(short_folder)
+    yield residences
+    residences.end()
+
+
+@pytest.fixture
+def residence(
+    request: pytest.FixtureRequest, residences: Residences, database_kind: str
+) -> Iterator[Residence]:
+    """What stands already, for a test that comes in by `house`; else one of its own."""
+    databases = request.getfixturevalue(f"{database_kind}_databases")
+    marker = request.node.get_closest_marker("environ")
+    variables = marker.kwargs if marker else {}
+    if "house" in request.fixturenames:
+        yield residences.of(databases, variables, request.getfixturevalue("processes"))
+        return
+    own = Residence(databases.create(), request.getfixturevalue("short_folder"), variables)
+    yield own
+    own.end()
+    databases.drop(own.database)
+
+
+@pytest.fixture
+def database(residence: Residence) -> Database:
+    return residence.database
+
+
+@pytest.fixture
+def redis_server(residence: Residence) -> RedisServer:
+    return residence.redis
+
+
+@pytest.fixture
+def live(residence: Residence) -> Live:
+    return residence.live
+
+
 @pytest.fixture
 def furnished(app: Flask) -> dict[str, str]:
     """The project and its people in the database; the secrets of their sessions."""
     with app.app_context():
+        move_out()
         project = Project.create("oasis", "Oasis")
         secrets = {}
         for name, role in (("Mara Lindqvist", "owner"), ("Jonas Weber", "member"), ("Vera Viewer", "viewer")):
@@ -81,16 +129,35 @@ def furnished(app: Flask) -> dict[str, str]:
     return secrets
 
 
+def move_out() -> None:
+    """Who lived here in the test before keeps everything, under other names."""
+    for project in db.session.scalars(select(Project).where(Project.archived_at.is_(None))):
+        project.archive()
+        project.key = f"p{new_id().hex[:20]}"
+    for user in db.session.scalars(select(User)):
+        user.handle = f"u{new_id().hex[:20]}"
+        user.email = f"{user.handle}@example.org"
+    db.session.flush()
+
+
 @pytest.fixture
-def executor(live: Live) -> None:
+def executor() -> None:
     """Where what is approved must be carried out, too."""
-    live.start("runs")
 
 
 @pytest.fixture
-def house(app: Flask, live: Live, screens: Screens, furnished: dict[str, str]) -> House:
-    for name in ("web", "worker", "clock"):
-        live.start(name)
+def processes(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    usual = ("web", "worker", "clock")
+    return (*usual, "runs") if "executor" in request.fixturenames else usual
+
+
+@pytest.fixture
+def house(
+    app: Flask, live: Live, screens: Screens, furnished: dict[str, str], processes: tuple[str, ...]
+) -> House:
+    for name in processes:
+        if name not in live.processes or not live.processes[name].alive:
+            live.start(name)
     live.wait_ready()
     with app.app_context():
         wait_until(_worker_is_there, 30, "the worker's first beat", pause=0.1)

@@ -17,7 +17,8 @@ class Program:
 
     def __init__(self, house: House, app: Flask) -> None:
         with app.app_context():
-            project = db.session.query(Project).one()
+            project = Project.by_key("oasis")
+            assert project
             token = factories.token(project, "agent", agent_key="piccolo")[1]
             db.session.commit()
             db.engine.dispose()
