@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import uuid4
@@ -17,12 +18,16 @@ from bench.servers import Server, Stage
 AT_ONCE = 16
 TURNS_A_ROUND = 20
 PATIENCE_SECONDS = 30
-SCRIPT = {"first_delay": 0.3, "delay": 0.02, "default": {"words": 100}}
+FIRST_DELAY, DELAY, WORDS = 0.3, 0.02, 100
+"""Seconds before the model's first event, and between two; words of an answer."""
 MODEL = "the model alone"
+TOGETHER = ", all at the same moment"
 
 NOTES = [
-    f"{AT_ONCE} people write to {AT_ONCE} agents at the same moment, so {AT_ONCE} answers stream at once; "
-    "each has 100 words. The time is from sending the request to the first text on another open page.",
+    f"{AT_ONCE} people talk with {AT_ONCE} agents, each of whom is asked again as soon as its answer has "
+    f"ended: {AT_ONCE} answers of {WORDS} words stream at once while the next message comes. The time is "
+    "from sending the request to the first text on another open page.",
+    f"At the same moment: all {AT_ONCE} write at once, and write again when the last answer has ended.",
     "The model is a scripted endpoint that waits 300 ms and then sends an event every 20 ms. What it takes "
     "alone is measured by calling it directly, as many at once; our share is what is left.",
 ]
@@ -31,14 +36,18 @@ NOTES = [
 def run(stage: Stage, effort: Effort) -> Outcome:
     at_once = effort.scaled(AT_ONCE, 2)
     turns = effort.scaled(TURNS_A_ROUND, 1)
-    model = _model(stage)
+    words = effort.scaled(WORDS, 10)
+    model = _model(stage, words)
+    # Those who write in turn are spread over the time that one answer takes.
+    in_turn = InTurn(FIRST_DELAY + DELAY * words)
     subjects = {}
     for kind, name in effort.databases.items():
         database = stage.database(kind)
         room = furnish(database, at_once, agents=at_once)
         variables = {"ANTHROPIC_BASE_URL": model.url, "ANTHROPIC_API_KEY": "bench", "LOG_LEVEL": "WARNING"}
         live = stage.live(database, **variables).start_all()
-        subjects[name] = partial(_measure, live.port, room, turns)
+        subjects[name] = partial(_measure, live.port, room, turns, in_turn)
+        subjects[name + TOGETHER] = partial(_measure, live.port, room, turns, together)
     subjects[MODEL] = partial(_measure_model, model.port, at_once, turns)
     found = interleaved(subjects, effort.rounds)
     return Outcome("(d) From a message to its agent's first words", _rows(found, effort), NOTES)
@@ -48,18 +57,21 @@ def _rows(found: dict[str, Figures], effort: Effort) -> list[Row]:
     alone = found[MODEL]["p50 ms"]
     rows = []
     for name in effort.databases.values():
-        ours = found[name]
+        ours, burst = found[name], found[name + TOGETHER]
         rows += [
             Row(f"{name}: p95 ms in all", ours["p95 ms"], alone, MODEL),
             Row(f"{name}: our share of it, p95 ms", ours["p95 ms"] - alone, goal=at_most(100, ratio=False)),
             Row(f"{name}: our share of it, p50 ms", ours["p50 ms"] - alone),
+            Row(f"{name}{TOGETHER}: our share, p95 ms", burst["p95 ms"] - alone),
+            Row(f"{name}{TOGETHER}: our share, p50 ms", burst["p50 ms"] - alone),
         ]
     return rows
 
 
-def _model(stage: Stage) -> Server:
+def _model(stage: Stage, words: int) -> Server:
     script = stage.folder / "script.json"
-    script.write_text(json.dumps(SCRIPT))
+    asked = {"first_delay": FIRST_DELAY, "delay": DELAY, "default": {"words": words}}
+    script.write_text(json.dumps(asked))
     command = [sys.executable, "-m", "agents.scripted_server", "--script", script, "--port"]
     return stage.server("model", *command)
 
@@ -68,67 +80,95 @@ def _figures(waits: list[float]) -> Figures:
     return {"p50 ms": percentile(waits, 0.5), "p95 ms": percentile(waits, 0.95)}
 
 
-def _measure(port: int, room: Room, turns: int) -> Figures:
-    return asyncio.run(_conversations(port, room, turns))
+def _measure(port: int, room: Room, turns: int, manner: "Manner") -> Figures:
+    return asyncio.run(_conversations(port, room, turns, manner))
 
 
-async def _conversations(port: int, room: Room, turns: int) -> Figures:
-    waits: list[float] = []
-    chorus = Chorus()
+async def _conversations(port: int, room: Room, turns: int, manner: "Manner") -> Figures:
+    talks = [Talk(Connection(port), room, number) for number in range(len(room.people))]
+    chorus = Chorus({talk.agent: talk for talk in talks})
     [page] = await open_screens(port, room.people, 1, room.stream, chorus.heard)
-    connections = [Connection(port) for _ in room.people]
-    for _ in range(turns):
-        chorus.begin(len(room.people))
-        posts = [_ask(connections[number], room, number, chorus) for number in range(len(room.people))]
-        await asyncio.gather(*posts)
-        await asyncio.wait_for(chorus.finished.wait(), PATIENCE_SECONDS)
-        waits += chorus.waits
+    await manner(talks, turns)
     page.close()
-    for connection in connections:
-        await connection.close()
-    return _figures(waits)
+    for talk in talks:
+        await talk.connection.close()
+    return _figures([wait for talk in talks for wait in talk.waits])
 
 
-async def _ask(connection: Connection, room: Room, number: int, chorus: "Chorus") -> None:
-    key = agent_key(number)
-    chorus.asked[key] = time.perf_counter()
-    said = {"content": f"@{key} which backup is newer?", "client_id": str(uuid4())}
-    answer = await connection.post(room.address, said, room.people[number])
-    assert answer.status == 201, answer
+@dataclass
+class Talk:
+    """One person and one agent: what was asked is answered before the next is asked."""
+
+    connection: Connection
+    room: Room
+    number: int
+    waits: list[float] = field(default_factory=list)
+    asked: float = 0.0
+    begun: bool = True
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def agent(self) -> str:
+        return agent_key(self.number)
+
+    async def turn(self) -> None:
+        self.begun = False
+        self.ended.clear()
+        self.asked = time.perf_counter()
+        said = {"content": f"@{self.agent} which backup is newer?", "client_id": str(uuid4())}
+        answer = await self.connection.post(self.room.address, said, self.room.people[self.number])
+        assert answer.status == 201, answer
+        await asyncio.wait_for(self.ended.wait(), PATIENCE_SECONDS)
+
+    def words(self, at: float) -> None:
+        if not self.begun:
+            self.begun = True
+            self.waits.append((at - self.asked) * 1000)
+
+
+Manner = Callable[[Sequence[Talk], int], Awaitable[None]]
+
+
+async def together(talks: Sequence[Talk], turns: int) -> None:
+    for _ in range(turns):
+        await asyncio.gather(*(talk.turn() for talk in talks))
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Nobody waits for another; the first turn of each, in which fewer answers stream, does not count."""
+
+    seconds: float
+
+    async def __call__(self, talks: Sequence[Talk], turns: int) -> None:
+        parts = enumerate(talks)
+        await asyncio.gather(*(self._talk(talk, n / len(talks), 1 + turns) for n, talk in parts))
+
+    async def _talk(self, talk: Talk, part: float, turns: int) -> None:
+        await asyncio.sleep(self.seconds * part)
+        for _ in range(turns):
+            await talk.turn()
+        del talk.waits[0]
 
 
 @dataclass
 class Chorus:
-    """What one page hears while every agent answers one message."""
+    """What one page hears of all talks."""
 
-    agents: int = 0
-    asked: dict[str, float] = field(default_factory=dict)
-    first: dict[str, float] = field(default_factory=dict)
-    ended: set[str] = field(default_factory=set)
-    finished: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def begin(self, agents: int) -> None:
-        self.agents, self.asked, self.first, self.ended = agents, {}, {}, set()
-        self.finished.clear()
-
-    @property
-    def waits(self) -> list[float]:
-        return [(at - self.asked[key]) * 1000 for key, at in self.first.items()]
+    talks: dict[str, Talk]
 
     def heard(self, name: str, packet: Packet, at: float) -> None:
         if name == "delta" and packet["text"]:
-            self.first.setdefault(packet["agent"], at)
+            self.talks[packet["agent"]].words(at)
         elif name == "changes":
             for item in packet["items"]:
                 self._changed(item)
-        if len(self.ended) == self.agents:
-            self.finished.set()
 
     def _changed(self, item: Packet) -> None:
         row = item["row"] or {}
         if item["table"] == "chat_delivery_queue" and row.get("status") in ("processed", "failed"):
             assert row["status"] == "processed", row
-            self.ended.add(row["target_agent_key"])
+            self.talks[row["target_agent_key"]].ended.set()
 
 
 def _measure_model(port: int, at_once: int, turns: int) -> Figures:
