@@ -46,9 +46,10 @@ export default class extends Controller {
     const focused = document.activeElement
     const card = focused?.closest(".approval") ?? focused?.closest("article[data-seq]")?.querySelector(".approval")
     const button = card?.querySelector(`[data-proposals-verb-param="${verb}"]`)
-    if (!button || button.disabled || !button.checkVisibility()) return
+    if (!button?.checkVisibility()) return
     event.preventDefault()
-    this.#open(card, verb)
+    if (!button.disabled) this.#open(card, verb)
+    else if (verb === "approve") card.querySelector("[data-unread]")?.focus()
   }
 
   later({ currentTarget: button }) { ask(button, `${this.#address(button.closest(".approval"))}/later`) }

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from models import Agent, Project, Proposal, User, UserSession, db
-from models.base import utcnow
+from models.base import touch, utcnow
 from models.session import FRESH
 from tests import factories
 from tests.browser.conftest import SLOW, House, Visitor
@@ -61,6 +61,18 @@ def task(title: str) -> Callable[[Project], str]:
 
 def proposals(project: Project) -> list[Proposal]:
     return db.session.query(Proposal).filter_by(project_id=project.id).all()
+
+
+def edited(**params: Any) -> Callable[[Project], None]:
+    """Mara changes the one proposal, on another page."""
+
+    def edit(project: Project) -> None:
+        [row] = proposals(project)
+        session, _ = UserSession.start(db.session.query(User).filter_by(handle="mara").one(), "", "")
+        db.session.flush()
+        row.edit(session.id, row.digest, params)
+
+    return edit
 
 
 def make_operator(project: Project) -> None:
@@ -207,15 +219,7 @@ class TestTwoPeople:
         proposal = oasis(task("Before"))
         card(jonas, "Before").get_by_role("button", name="Approve…").click()
 
-        def edit(project: Project) -> None:
-            [row] = proposals(project)
-            session, _ = UserSession.start(db.session.query(User).filter_by(handle="mara").one(), "", "")
-            db.session.flush()
-            row.edit(
-                session.id, row.digest, {"title": "After", "description": "", "assignee_agent_key": None}
-            )
-
-        oasis(edit)
+        oasis(edited(title="After", description="", assignee_agent_key=None))
 
         expect(dialog(jonas)).to_contain_text("This changed after you opened it.")
         expect(dialog(jonas).get_by_role("button", name="Approve", exact=True)).to_be_hidden()
@@ -251,6 +255,67 @@ def test_a_high_risk_is_typed_and_needs_a_fresh_sign_in(house: House, oasis: Oas
 
     expect(dialog(mara)).to_be_hidden()
     is_(mara, ".env", *APPROVED)
+
+
+class TestWhatIsLongerThanItsPlace:
+    """T-AP4: nothing is cut, and nobody approves before he had its end before his eyes."""
+
+    LONG = ("\U0001d51e" * 99 + "\n") * 599
+    """237 kB, nearly as many characters as a file may have."""
+
+    def test_it_is_read_to_its_end_before_it_is_approved(self, house: House, oasis: Oasis) -> None:
+        mara = house.enter("mara", NEEDS)
+        oasis(proposes("file_write", path="a.txt", content=self.LONG))
+        asked, keys = card(mara, "a.txt"), mara.page.keyboard
+        approve, note = asked.get_by_role("button", name="Approve…"), asked.locator(".approval__unread")
+        place = asked.locator("pre.value")
+
+        expect(approve).to_be_disabled()
+        expect(note).to_have_text("Read to the end to approve.")
+        assert place.text_content() == self.LONG
+        for key in ("j", "a"):
+            keys.press(key)
+        expect(place).to_be_focused()  # where there is to read, and no question yet
+        expect(dialog(mara)).to_be_hidden()
+        keys.press("PageDown")
+        self.is_scrolled(place)
+        expect(approve).to_be_disabled()
+        keys.press("End")
+        expect(approve).to_be_enabled()
+        expect(note).to_be_hidden()
+
+        # The same, rendered anew, is still read; another version is not.
+        asked.evaluate("(card) => card.setAttribute('data-old', '')")
+        oasis(lambda project: touch(proposals(project)[0]))
+        expect(asked).not_to_have_attribute("data-old", "")
+        expect(approve).to_be_enabled()
+        oasis(edited(path="a.txt", content=f"{self.LONG}end"))
+        asked.get_by_role("button", name="Review again").click()
+        expect(approve).to_be_disabled()
+        expect(note).to_be_visible()
+        place.press("End")
+        expect(approve).to_be_enabled()
+        keys.press("a")
+        keys.press("Enter")
+        is_(mara, "a.txt", *APPROVED)
+
+    def test_a_page_without_that_is_noticed(self, house: House, oasis: Oasis) -> None:
+        """Its control: the same page, whose cards never shut."""
+        oasis(proposes("file_write", path="a.txt", content=self.LONG))
+        mara = house.enter("mara", NEEDS)
+        expect(card(mara, "a.txt").get_by_role("button", name="Approve…")).to_be_disabled()
+
+        def careless(route: Route) -> None:
+            said, found = re.subn(r"(?<![\w#.])gate\(\)\{", "gate(){return;", route.fetch().text())
+            assert found == 1
+            route.fulfill(body=said, content_type="text/javascript")
+
+        mara.page.route("**/application.js*", careless)
+        mara.open(NEEDS)
+        expect(card(mara, "a.txt").get_by_role("button", name="Approve…")).to_be_enabled()
+
+    def is_scrolled(self, place: Locator) -> None:
+        wait_until(lambda: place.evaluate("(each) => each.scrollTop") > 0, what="a page of it", pause=0.05)
 
 
 class TestNeedsYou:
@@ -334,6 +399,9 @@ class TestNeedsYou:
             box = button.bounding_box()
             assert box
             assert box["height"] >= 44
+        expect(card(mara, "Create the file").get_by_role("button", name="Approve…")).to_be_disabled()
+        expect(card(mara, "Create the file").locator(".approval__unread")).to_be_visible()
+        page.locator("pre[data-unread]").evaluate("(place) => place.scrollTo(0, place.scrollHeight)")
         expect(page.locator(".tabbar .count[data-tone]")).to_contain_text("1")
         decide(mara, "Create the file", "Approve")
         is_(mara, "Create the file", *APPROVED)
