@@ -10,6 +10,7 @@ from models.actions.fields import Body, Digest, Line, beginning, whole_of
 from models.base import db
 from models.difference import unified
 from models.errors import Invalid
+from models.lookalike import mistakable, told_apart
 from models.project import Project
 from models.text import invalid
 from models.workspace import Workspace, digest_of
@@ -42,6 +43,7 @@ class FileWrite(Params):
     rules: ClassVar = (
         Rule("med", "Changes a file of the workspace."),
         Rule("high", "Tools may run what this file says.", lambda params: runs_by_itself(params.path)),
+        Rule("high", "Its name can be taken for another one.", lambda params: mistakable(params.path)),
     )
 
     path: Annotated[Line, Field(max_length=1000), AfterValidator(_path)]
@@ -71,10 +73,10 @@ class FileWrite(Params):
 
     @property
     def effect(self) -> str:
-        size = len(self.content.encode())
+        size, which = len(self.content.encode()), told_apart(self.path)
         if self.base_digest:
-            return f"{self.path} becomes {size:,} bytes, if it is still the file that was changed."
-        return f"{self.path} is made with {size:,} bytes, if there is no such file."
+            return f"{self.path} becomes {size:,} bytes, if it is still the file that was changed.{which}"
+        return f"{self.path} is made with {size:,} bytes, if there is no such file.{which}"
 
     @property
     def object_name(self) -> str:

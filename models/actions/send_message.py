@@ -11,6 +11,7 @@ from models.actions.action import Params, Rule
 from models.actions.fields import Line, Said
 from models.actions.url import clean_url, host_of, not_listed
 from models.base import db
+from models.lookalike import mistakable, told_apart
 from models.message import LONGEST
 from models.text import invalid
 from models.thread import Thread
@@ -24,6 +25,7 @@ class SendMessage(Params):
     rules: ClassVar = (
         Rule("low", "Everybody of the project reads it.", lambda params: params.channel == "room"),
         Rule("low", "One person of the project reads it.", lambda params: params.channel == "dm"),
+        Rule("high", "Its name can be taken for another one.", lambda params: mistakable(params.recipient)),
         Rule("high", "Leaves Team Room for another server.", lambda params: params.channel == "webhook"),
         Rule(
             "high",
@@ -58,7 +60,7 @@ class SendMessage(Params):
     def effect(self) -> str:
         if self.channel == "webhook":
             return f"The text is sent once to {self.recipient}, and cannot be taken back."
-        return "The text appears there as a message of the agent."
+        return f"The text appears there as a message of the agent.{told_apart(self.recipient)}"
 
     @property
     def object_name(self) -> str:
@@ -69,21 +71,24 @@ class SendMessage(Params):
 
     def resolve(self, project_id: UUID) -> Self:
         """By id, so that a name that another room or person takes later changes nothing."""
-        found = None
-        if self.channel == "room":
-            found = db.session.scalar(
-                _ROOM.where(Thread.project_id == project_id, Thread.title == self.recipient)
-            )
-        elif self.channel == "dm":
-            here = _PERSON.where(Membership.project_id == project_id, User.handle == self.recipient)
-            found = db.session.scalar(here)
-        if found is None and self.channel != "webhook":
-            what = "room" if self.channel == "room" else "person"
-            raise invalid("params.recipient", f"is no {what} of this project")
-        bound = str(found) if found else None
+        bound = None if self.channel == "webhook" else str(self._only_one(project_id))
         if self.recipient_id not in (None, bound):
             raise invalid("params.recipient_id", "is not the recipient's")
         return self.model_copy(update={"recipient_id": bound})
+
+    def _only_one(self, project_id: UUID) -> UUID:
+        """Whom the name means; of several that have it, nobody could say which was approved."""
+        what, here = (
+            ("room", _ROOM.where(Thread.project_id == project_id, Thread.title == self.recipient))
+            if self.channel == "room"
+            else ("person", _PERSON.where(Membership.project_id == project_id, User.handle == self.recipient))
+        )
+        found = db.session.scalars(here.limit(2)).all()
+        if not found:
+            raise invalid("params.recipient", f"is no {what} of this project")
+        if len(found) > 1:
+            raise invalid("params.recipient", f"is the name of more than one {what}")
+        return found[0]
 
 
 _ROOM = select(Thread.id).where(Thread.kind == "room")

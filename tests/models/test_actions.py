@@ -10,6 +10,7 @@ from flask_sqlalchemy import SQLAlchemy
 from models.actions import ACTIONS, LEVELS, Params, assess, params_of
 from models.errors import Invalid
 from models.hidden import hidden, made_visible
+from models.thread import Thread
 from models.workspace import digest_of
 from tests.models.conftest import Room
 
@@ -225,10 +226,32 @@ def test_a_time_zone_must_be_one(name: str) -> None:
         ("create_task", {"description": "plain\u202eniatnialp"}, "high"),
         ("create_task", {"title": "a\u200bb"}, "high"),
         ("file_write", {"content_preview": "ls\r\x1b[2K"}, "high"),
+        ("file_write", {"path": "p\u0430ss.txt"}, "high"),
+        ("file_write", {"path": "cafe\u0301.txt"}, "high"),
+        ("file_write", {"path": "\u0437\u0430\u043c\u0435\u0442\u043a\u0438/caf\u00e9-日本.txt"}, "med"),
+        ("send_message", {"recipient": "Te\u0430m Room"}, "high"),
     ],
 )
 def test_the_floor_of_risk(action_type: str, params: dict[str, Any], level: str) -> None:
     assert risk(action_type, **params) == level
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "words"),
+    [
+        ("pass.txt", "p\u0430ss.txt", "Cyrillic letters"),
+        ("cop", "\u0441\u043e\u0440", "Cyrillic letters"),
+        ("AB", "\u0391\u0412", "Greek letters"),
+        ("caf\u00e9", "cafe\u0301", "accents stand apart"),
+    ],
+)
+def test_of_two_names_that_look_alike_the_effect_says_which(one: str, other: str, words: str) -> None:
+    """T-AP11: of a file and of a room."""
+    for action_type, name in (("file_write", "path"), ("send_message", "recipient")):
+        plain, alike = (params_of(action_type, GOOD[action_type] | {name: each}) for each in (one, other))
+        assert "The name" not in plain.effect
+        assert "n the name" not in plain.effect
+        assert words in alike.effect
 
 
 @pytest.mark.parametrize("said", LEVELS)
@@ -293,6 +316,15 @@ def test_a_recipient_is_kept_by_id(room: Room, db: SQLAlchemy) -> None:
     assert resolved(room, "send_message")["recipient_id"] == str(room.thread.id)
     person = resolved(room, "send_message", channel="dm", recipient="@jonas")
     assert (person["recipient"], person["recipient_id"]) == ("jonas", str(room.jonas.id))
+
+
+def test_a_name_that_two_rooms_have_means_none_of_them(room: Room, db: SQLAlchemy) -> None:
+    """T-AP11."""
+    db.session.add(Thread(project_id=room.project.id, title="Team Room", kind="room"))
+    db.session.flush()
+
+    assert unresolved(room, "send_message") == ["params.recipient"]
+    assert unresolved(room, "send_message", recipient_id=str(room.thread.id)) == ["params.recipient"]
 
 
 def test_what_is_not_there_is_named(room: Room) -> None:

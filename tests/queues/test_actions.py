@@ -18,6 +18,7 @@ from models import (
     Task,
     TaskEvent,
     Thread,
+    User,
     db,
     labs,
 )
@@ -26,7 +27,7 @@ from models.base import changed_rows, utcnow
 from models.errors import Changed, Conflict, Decided, Forbidden
 from models.run import MAX_ATTEMPTS
 from queues import actions
-from queues.actions import InDatabase, InWorld, create_task, steps
+from queues.actions import InDatabase, InWorld, create_task, send_message, steps
 from queues.actions.job import CannotBeDone, Job, OutcomeUnknown
 from tests.queues import acting, worlds
 from tests.queues.acting import Office
@@ -174,6 +175,68 @@ def test_a_message_to_another_server_is_of_the_world(office: Office) -> None:
 
 def test_every_declared_action_can_be_carried_out() -> None:
     assert set(actions.ACTIONS) == {*DECLARED, "webhook"}
+
+
+# Of those that are called the same (T-AP11).
+
+
+def taken_by_another(office: Office) -> tuple[Thread, User]:
+    """Room and person are called otherwise, and new ones as they were."""
+    office.crew.project.room.title, office.crew.jonas.handle = "Old room", "jonas-weber"
+    db.session.flush()
+    room = Thread(project_id=office.crew.project.id, title="Team Room", kind="room")
+    person = User.create("jonas2@example.org", "Jonas Zwei", None)
+    person.join(office.crew.project, "member")
+    db.session.add(room)
+    db.session.commit()
+    assert person.handle == "jonas"
+    return room, person
+
+
+def test_after_a_rename_it_goes_to_the_room_and_the_person_that_were_shown(office: Office, act: Act) -> None:
+    shown = office.crew.project.room.id
+    made = [
+        office.approved("send_message", channel=channel, recipient=name, content="hello")[0]
+        for channel, name in (("room", "Team Room"), ("dm", "jonas"))
+    ]
+    taken_by_another(office)
+    act()
+    for proposal_id in made:
+        office.wait(proposal_id)
+
+    threads = [
+        office.read(lambda s, said=said: s.get_one(Thread, said.thread_id)) for said in messages(office)
+    ]
+    assert {(each.id if each.kind == "room" else each.owner_user_id) for each in threads} == {
+        shown, office.crew.jonas.id,
+    }  # fmt: skip
+
+
+def test_a_build_that_goes_by_the_name_is_caught(
+    office: Office, act: Act, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the test before."""
+
+    def by_name(job: Job, thread_id: UUID) -> Thread:
+        return db.session.scalars(select(Thread).where(Thread.title == "Team Room")).one()
+
+    monkeypatch.setattr(send_message, "_room", by_name)
+    proposal_id, _ = office.approved("send_message", channel="room", recipient="Team Room", content="hello")
+    room, _ = taken_by_another(office)
+    act()
+    office.wait(proposal_id)
+
+    assert [said.thread_id for said in messages(office)] == [room.id]
+
+
+def test_two_tasks_of_one_title_are_two_and_each_card_names_its_own(office: Office, act: Act) -> None:
+    made = [office.approved()[0] for _ in range(2)]
+    act()
+    results = {office.wait(proposal_id).execution_result for proposal_id in made}
+    numbers = [office.read(lambda s, id=id: s.get_one(Proposal, id).task.number) for id in made]
+
+    assert results == {"Task 1 was made. It is pending.", "Task 2 was made. It is pending."}
+    assert sorted(numbers) == [1, 2]
 
 
 # What cannot be done.

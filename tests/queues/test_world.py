@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from models import AllowedHost, ProjectSecret, db
+from models.errors import Invalid
 from tests.queues import acting
 from tests.queues.acting import Office
 from tests.support.foreign import Foreign, egress, ok
@@ -80,6 +81,22 @@ def test_an_approved_file_is_written(office: Office, act: Act) -> None:
 
     assert (folder / "notes/a.txt").read_text() == "one\n"
     assert proposal.execution_result == "notes/a.txt is written: 4 bytes."
+
+
+def test_of_two_files_that_look_alike_the_one_that_was_shown_is_written(office: Office, act: Act) -> None:
+    """T-AP11: whoever types the name of the other one has approved nothing."""
+    folder = Path(act().app.config["WORKSPACES_FOLDER"]) / office.crew.project.key
+    folder.mkdir(parents=True)
+    (folder / "pass.txt").write_text("one\n")
+    proposal_id = office.propose("file_write", path="p\u0430ss.txt", content="two\n")
+    with pytest.raises(Invalid, match="must be typed as it is written"):
+        office.decide("approve", proposal_id, "pass.txt")
+    db.session.rollback()
+    office.approve(proposal_id)
+    office.wait(proposal_id)
+
+    assert (folder / "pass.txt").read_text() == "one\n"
+    assert (folder / "p\u0430ss.txt").read_text() == "two\n"
 
 
 def test_a_file_that_changed_after_it_was_shown_is_left_alone(office: Office, act: Act) -> None:
