@@ -26,11 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, selectinload
 
 from models import audit
-from models.actions import ACTIONS, Params, assess, params_of
+from models.actions import ACTIONS, Params, Unreadable, assess, params_of, read_back
 from models.allowed_host import AllowedHost
 from models.approval import Approval
 from models.base import Model, Row, Stateful, db, new_id, touch, utcnow
-from models.canonical import canonical, digest_of, parse
+from models.canonical import canonical, digest_of
 from models.decider import RIGHT, Decider
 from models.errors import Changed, Conflict, Decided, NotFound, NotYours, TooMany
 from models.message import Draft, Message
@@ -203,9 +203,8 @@ class Proposal(Row, Stateful, Model):
 
     @property
     def action(self) -> Params:
-        """The parameters, read from the canonical bytes alone."""
-        said = parse(self.canonical)
-        return params_of(said["action_type"], said["params"])
+        """The parameters, read from the canonical bytes alone; Unreadable when those say none."""
+        return read_back(self.canonical)
 
     @classmethod
     def page(
@@ -479,10 +478,12 @@ class Proposal(Row, Stateful, Model):
             raise self._decided()
 
     def _must_be_meant(self, by: Decider, name: str | None) -> None:
-        """A high risk needs a sign-in of the last minutes and the name of its object, typed."""
+        """It can be read; a high risk needs a sign-in of the last minutes, and its object's name, typed."""
+        if isinstance(action := self.action, Unreadable):
+            raise Changed(f"this could not be read, so nobody can approve it: {action.why}", row=self)
         if self.risk_level == "high":
             by.must_be_fresh()
-            if name != (wanted := self.action.object_name):
+            if name != (wanted := action.object_name):
                 raise invalid("name", f"must be typed as it is written here: {wanted}")
 
     def _must_be(self, digest: str) -> None:

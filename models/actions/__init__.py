@@ -11,6 +11,8 @@ from models.actions.edit_doc import EditDoc
 from models.actions.file_write import FileWrite
 from models.actions.schedule_job import ScheduleJob
 from models.actions.send_message import SendMessage
+from models.actions.unreadable import Unreadable
+from models.canonical import parse
 from models.errors import Invalid
 from models.text import invalid
 
@@ -33,6 +35,15 @@ def params_of(action_type: object, given: object) -> Params:
             fields.setdefault(name, []).append(found["msg"].removeprefix("Value error, "))
         first = next(iter(fields))
         raise Invalid(f"{first}: {fields[first][0]}", fields=fields) from None
+
+
+def read_back(canonical: bytes) -> Params:
+    """What stored bytes say, for who looks at it: Unreadable when they say no action."""
+    try:
+        said = parse(canonical)
+        return params_of(said.get("action_type"), said.get("params"))
+    except Invalid as error:
+        return Unreadable(why=error.message)
 
 
 def assess(params: Params, raised: dict[str, str]) -> tuple[str, list[dict[str, Any]]]:

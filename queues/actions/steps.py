@@ -13,7 +13,7 @@ from models.execution import Execution
 from models.run import Run
 from queues.actions.job import CannotBeDone, Job
 
-UNREADABLE = "Not carried out: what was approved is not what this action takes."
+UNREADABLE = "Not carried out: what was approved could not be read."
 BROKEN = "Not carried out, because of an error of the worker. Nothing was changed."
 LOST_SIGHT = "the worker failed while it was being carried out"
 STOPPED = "the worker was stopped while it was being carried out"

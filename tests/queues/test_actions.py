@@ -321,6 +321,43 @@ def test_what_may_have_happened_waits_for_a_person(
     assert office.read(lambda s: s.get_one(Proposal, proposal_id).execution) == "interrupted"
 
 
+def of_another_version(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since it was approved, the action takes something else."""
+    monkeypatch.setitem(DECLARED, "create_task", DECLARED["schedule_job"])
+
+
+def garbled(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed_rows(update(Proposal).values(canonical=b"{"))
+    db.session.commit()
+
+
+UNREAD = {
+    of_another_version: f"{steps.UNREADABLE} params.name: Field required",
+    garbled: "Not carried out: what is proposed here is not what was approved.",
+}
+
+
+@pytest.mark.parametrize("spoil", UNREAD)
+def test_what_can_be_read_no_more_fails_once_and_its_card_says_so(
+    office: Office, act: Act, monkeypatch: pytest.MonkeyPatch, spoil: Callable[..., None]
+) -> None:
+    proposal_id, run_id = office.approved()
+    spoil(office, monkeypatch)
+    act()
+    failed = office.wait(proposal_id, "failed")
+
+    assert failed.execution_result == UNREAD[spoil]
+    assert (office.run(run_id).status, office.run(run_id).attempt) == ("error", 1)
+    meta = office.read(lambda s: s.get_one(Message, failed.message_id)).meta
+    assert (meta["status"], meta["params"]) == ("failed", {})
+    assert failed.action.headline == "This could not be read"
+    with pytest.raises(Changed, match=r"could not be read|not what was proposed"):
+        office.decide("retry", proposal_id)
+    db.session.rollback()
+    entries = office.read(lambda s: s.scalars(select(AuditEntry.action)).all())
+    assert entries.count("proposal.failed") == 1
+
+
 # Once.
 
 
