@@ -7,6 +7,7 @@ from urllib.parse import quote, quote_plus
 
 from flask import Flask
 
+from models.actions.api_call import READING
 from models.actions.url import host_of
 from models.allowed_host import AllowedHost
 from models.base import reading
@@ -16,6 +17,8 @@ from queues.egress import Answer, Egress, NotSent, Request, Unanswered
 
 TOLD = 2000
 """Characters of an answer that the result keeps."""
+GATEWAY = (502, 504)
+"""Answers of one that stands between, and does not know what became of a request (RFC 9110, 15.6.3, .5)."""
 _SHORTEST = 8
 
 
@@ -37,6 +40,8 @@ def ask(app: Flask, job: Job, request: Request, secrets: Mapping[str, str]) -> s
             f"The request left for {host} and no answer came: {why}. Look there whether it was done."
         ) from None
     said = told(host, answer, secrets)
+    if answer.status in GATEWAY and request.method not in READING:
+        raise OutcomeUnknown(f"A gateway answered, which cannot know. Look there whether it was done. {said}")
     if not 200 <= answer.status < 300:
         raise CannotBeDone(said)
     return said

@@ -137,11 +137,26 @@ def test_a_server_inside_is_not_asked_though_it_is_listed(app: Flask, let_out: O
     assert server.accepted == 0
 
 
-@pytest.mark.parametrize("status", [304, 400, 404, 500])
+@pytest.mark.parametrize("status", [304, 400, 404, 500, 502, 504])
 def test_an_answer_that_is_no_success_is_told(app: Flask, let_out: Out, status: int) -> None:
     says = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
     with Foreign(says) as server, pytest.raises(CannotBeDone, match=f"answered {status} with 0 bytes."):
         api_call.perform(app, call(server, let_out))
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_gateway_cannot_know_what_was_changed_behind_it(app: Flask, let_out: Out, status: int) -> None:
+    says = f"HTTP/1.1 {status} No\r\nContent-Length: 4\r\n\r\nlate".encode()
+    with Foreign(says) as server:
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            with pytest.raises(OutcomeUnknown, match=rf"Look there .* answered {status} with 4 bytes:\nlate"):
+                api_call.perform(app, call(server, let_out, method, listed=method == "POST"))
+        hook = let_out(server, "send_message", listed=False, channel="webhook",
+                       recipient=f"http://{NAME}:{server.port}/", content="Done")  # fmt: skip
+        with pytest.raises(OutcomeUnknown):
+            webhook.send(app, hook)
+
+    assert len(server.requests) == 5
 
 
 def test_where_a_redirect_points_is_told(app: Flask, let_out: Out) -> None:

@@ -218,7 +218,7 @@ def interrupted(house: House, mara: FlaskClient, db: SQLAlchemy) -> Proposal:
     mara.post(f"/api/proposals/{proposal.id}/approve", json={"digest": proposal.digest})
     run = db.session.query(Run).one()
     run.try_advance("status", "queued", "running")
-    run.try_advance("status", "running", "interrupted")
+    run.interrupt(None, "its worker was <lost>")
     db.session.commit()
     return proposal
 
@@ -227,6 +227,7 @@ def test_where_it_may_have_happened_a_person_says(house: House, mara: FlaskClien
     page = shown(mara, house, interrupted(house, mara, db))
 
     assert "It may have happened" in page
+    assert '<dd class="value">its worker was <lost></dd>' in page
     assert "data-waits" in page
     assert re.findall(r'verb-param="(\w+)"', page) == ["done", "failed"]
 
