@@ -178,6 +178,24 @@ class TestPanes:
         keyboard.press("c")
         expect(left.field).to_be_focused()
 
+    def test_a_task_of_a_message_is_for_everybody_and_the_page_says_so(
+        self, house: House, told: Told
+    ) -> None:
+        told("trunks", "mara", "the disk is full")
+        mara = house.enter("mara", BOTH)
+        left, _ = panes(mara)
+        promote = left.message("the disk is full").get_by_role("button", name="Promote to task")
+        asked, said = left.frame.get_by_role("dialog"), mara.page.locator(".toast")
+
+        for answer in ("Keep it here", "Make the task"):
+            left.message("the disk is full").hover()
+            promote.click()
+            expect(asked).to_contain_text("everybody in Oasis reads tasks")
+            expect(said).to_have_count(0)
+            asked.get_by_role("button", name=answer).click()
+            expect(asked).to_be_hidden()
+        expect(said).to_have_text("Task 1 was made.")
+
     def test_another_agent_in_one_leaves_the_other_as_it_is(self, house: House, told: Told) -> None:
         told("bulma", "mara", *[f"line {number}" for number in range(1, 61)])
         mara = house.enter("mara", BOTH)

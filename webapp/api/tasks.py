@@ -21,7 +21,10 @@ says = PUBLISHED["tasks"].row
 @policy("task.create")
 @bp.response(201, TaskRow)
 def promote(message_id: UUID) -> tuple[Response, int]:
-    """Make a pending task of a text message; the same message again gives the same task."""
+    """Make a pending task of a text message; the same message again gives the same task.
+
+    Everybody in the project reads tasks: the text of a direct message is theirs to read from then on.
+    """
     message = visible.message(message_id)
     require("task.create", message.project_id)
     visible.tasks(message.project_id)
