@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Route, expect
 
-from models import Agent, Project, Proposal, User, UserSession, db
+from models import Agent, Project, Proposal, Run, User, UserSession, db
 from models.base import touch, utcnow
+from models.execution import Execution
 from models.session import FRESH
 from tests import factories
 from tests.browser.conftest import SLOW, House, Visitor
@@ -316,6 +319,52 @@ class TestWhatIsLongerThanItsPlace:
 
     def is_scrolled(self, place: Locator) -> None:
         wait_until(lambda: place.evaluate("(each) => each.scrollTop") > 0, what="a page of it", pause=0.05)
+
+
+def cut_off(title: str) -> Callable[[Project], None]:
+    """A task that was approved, and whose worker did not say what became of it."""
+
+    def work(project: Project) -> None:
+        row = db.session.get_one(Proposal, UUID(task(title)(project)))
+        session, _ = UserSession.start(db.session.query(User).filter_by(handle="mara").one(), "", "")
+        db.session.flush()
+        row.approve(session.id, row.digest)
+        held = Execution.hold(db.session.query(Run).filter_by(approval_id=row.approval_id).one().id)
+        token = held.claim("a worker")
+        assert token
+        assert held.begin(token)
+        assert held.unknown(token, "the line was cut")
+
+    return work
+
+
+def test_what_failed_is_tried_again_and_what_nobody_knows_is_settled(house: House, oasis: Oasis) -> None:
+    folder = Path(house.live.environ["WORKSPACES_FOLDER"]) / "oasis"
+    mara = house.enter("mara", NEEDS)
+    oasis(proposes("file_write", path="again.txt", content="new\n"))
+    expect(card(mara, "again.txt")).to_be_visible()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "again.txt").write_text("there already\n")
+    decide(mara, "again.txt", "Approve")
+    is_(mara, "again.txt", "failed")
+    (folder / "again.txt").unlink()
+    card(mara, "again.txt").locator("summary").click()
+    decide(mara, "again.txt", "Try again")
+    is_(mara, "again.txt", "executed")
+    assert (folder / "again.txt").read_text() == "new\n"
+
+    for title, verb, words in (
+        ("One", "Mark as done", "done: Mara Lindqvist looked: it was done. I saw it."),
+        ("Two", "Mark as failed", "failed: Mara Lindqvist looked: it was not done. I saw it."),
+    ):
+        oasis(cut_off(title))
+        expect(card(mara, f"“{title}”")).to_contain_text("It may have happened")
+        expect(card(mara, f"“{title}”")).to_contain_text("the line was cut")
+        card(mara, f"“{title}”").get_by_role("button", name=f"{verb}…").click()
+        dialog(mara).get_by_label("What did you see?").fill("I saw it.")
+        dialog(mara).get_by_role("button", name=verb, exact=True).click()
+        is_(mara, f"“{title}”", words.partition(":")[0].replace("done", "executed"))
+        expect(card(mara, f"“{title}”").locator("summary")).to_contain_text(words)
 
 
 class TestNeedsYou:
