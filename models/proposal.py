@@ -434,6 +434,8 @@ class Proposal(Row, Stateful, Model):
             return "the approval is no longer valid"
         if digest_of(KIND, approval.canonical) != approval.digest:
             return "what is stored is not what was approved"
+        if isinstance(action := self.action, Unreadable):
+            return f"it could not be read: {action.why}"
         if (approval.canonical, approval.digest) != (self.canonical, self.digest):
             return "what is proposed here is not what was approved"
         return None

@@ -40,7 +40,7 @@ class Job:
 
     @classmethod
     def of(cls, execution: Execution) -> Job:
-        """Invalid when the bytes are not canonical, or not what the action takes any more."""
+        """Of what the claim found to be readable, and the same to the byte."""
         run, approval, proposal = execution.run, execution.approval, execution.proposal
         said = parse(approval.canonical)
         return cls(

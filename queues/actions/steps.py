@@ -8,12 +8,11 @@ from uuid import UUID
 
 from models.base import db
 from models.crashpoint import crashpoint
-from models.errors import Busy, DomainError, Invalid
+from models.errors import Busy, DomainError
 from models.execution import Execution
 from models.run import Run
 from queues.actions.job import CannotBeDone, Job
 
-UNREADABLE = "Not carried out: what was approved could not be read."
 BROKEN = "Not carried out, because of an error of the worker. Nothing was changed."
 LOST_SIGHT = "the worker failed while it was being carried out"
 STOPPED = "the worker was stopped while it was being carried out"
@@ -31,13 +30,7 @@ def claim(run_id: UUID) -> Claimed | None:
     """Take it for this process; None when another was first, or it cannot be, and then it has failed."""
     held = Execution.hold(run_id)
     token = held.claim(f"{socket.gethostname()}:{os.getpid()}")
-    if token is None:
-        return None
-    try:
-        return Claimed(Job.of(held), token)
-    except Invalid as error:
-        held.failed(token, f"{UNREADABLE} {error.message}")
-        return None
+    return Claimed(Job.of(held), token) if token is not None else None
 
 
 def keep(tokens: Sequence[str]) -> set[str]:
