@@ -130,7 +130,10 @@ class Watch:
 
 
 class Author:
-    """Writes the corpus wherever agents and people write; each short text is the next of it."""
+    """Writes the corpus wherever agents and people write; each short text is the next of it.
+
+    The names of hosts, secrets, handles and keys take none of it.
+    """
 
     def __init__(self, project: Project) -> None:
         self._project = project
