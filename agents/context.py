@@ -16,8 +16,9 @@ from models.agent import Agent
 from models.base import db
 from models.brain_doc import FLAG, PROJECT, BrainDoc
 from models.delivery import Delivery
+from models.hidden import made_visible
 from models.message import Message
-from models.project import Project, ProjectSetting
+from models.project import Project
 from models.thread import Thread
 from models.user import User
 
@@ -25,6 +26,11 @@ RECENT = 30
 RECENT_CHARACTERS = 24_000
 ONE_RECENT = 2_000
 ONE_TAIL = 400
+
+MISSION = "mission"
+"""The document of the whole project that is part of every answer (seed 002, module 6)."""
+MISSION_CHARACTERS = 4_000
+MISSION_TAIL = 500
 
 DOCS_READ = 1000
 DOCS_TOLD = 50
@@ -35,6 +41,7 @@ DM = "This is a direct conversation with {owner}; nobody else reads it."
 BEFORE = "What was said in this thread before, oldest first:"
 NOTHING_BEFORE = "Nothing was said in this thread before."
 ADDRESSED = "The message addressed to you, which you answer now:"
+NO_MISSION = "No mission has been written down yet."
 NO_DOCS = "There are none yet."
 MORE_DOCS = "There are more: list_docs names them."
 
@@ -91,11 +98,11 @@ class _Around:
 
     @classmethod
     def of(cls, project: Project, thread: Thread, together: int) -> "_Around":
-        mission = ProjectSetting.read(project.id, "mission")
+        docs = _Docs(project.id)
         return cls(
-            mission=str(mission) if mission else "No mission has been written down yet.",
+            mission=docs.mission,
             roster=roster(project.id),
-            docs=_Docs(project.id),
+            docs=docs,
             place=_place(thread),
             authors=Authors(project.id),
             recent=_Recent(thread.id, together),
@@ -128,11 +135,17 @@ def _system(agent: Agent, project: Project, around: _Around) -> str:
 
 
 class _Docs:
-    """The documents of a project, which an agent is told of by name; what they say is for its tools."""
+    """The documents of a project, which an agent is told of by name; what they say is for its tools.
+
+    The mission is told word for word: it is asked for with every answer.
+    """
 
     def __init__(self, project_id: UUID) -> None:
         on = labs.enabled(FLAG, project_id)
         self._keys = list(db.session.execute(_DOCS, {"project_id": project_id})) if on else []
+        said = db.session.scalar(_MISSION, {"project_id": project_id}) if on else None
+        text = capped((said or "").strip(), MISSION_CHARACTERS, MISSION_TAIL)
+        self.mission = made_visible(text) or NO_MISSION
 
     def of(self, agent_key: str) -> str:
         """Those for everybody and the agent's own, one a line; by name alone, so that it stays the same."""
@@ -148,6 +161,11 @@ _DOCS = (
     .where(BrainDoc.project_id == bindparam("project_id"))
     .order_by(BrainDoc.agent_key, BrainDoc.doc_type)
     .limit(DOCS_READ)
+)
+_MISSION = select(BrainDoc.content).where(
+    BrainDoc.project_id == bindparam("project_id"),
+    BrainDoc.agent_key == PROJECT,
+    BrainDoc.doc_type == MISSION,
 )
 
 

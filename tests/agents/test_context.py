@@ -4,7 +4,6 @@ import re
 
 from agents.context import RECENT, Pack, packs
 from agents.demo import OWN_KEY, addressed
-from models.project import ProjectSetting
 from models.user import User
 from tests.agents.team import Team, delivery_of
 
@@ -41,14 +40,6 @@ def test_an_agent_is_told_who_it_is_and_with_whom_it_works(team):
     assert "- Priya (@priya, member)" in system
     assert 'the room "Team Room"' in system
     assert "$" not in system
-
-
-def test_the_mission_is_part_of_it_once_there_is_one(team):
-    assert "No mission" in turn_for(team.say("hello")).system
-
-    ProjectSetting.write(team.project.id, "mission", "Keep the lights on; costs < $5.")
-
-    assert "Keep the lights on; costs < $5." in turn_for(team.say("hello")).system
 
 
 def test_the_system_prompt_is_the_same_for_every_message_so_that_it_can_be_cached(team):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from agents.context import DOCS_TOLD, NO_DOCS, packs
+from agents.context import DOCS_TOLD, MISSION_CHARACTERS, NO_DOCS, NO_MISSION, packs
 from agents.quoting import LIMIT, last_quote
 from agents.tools import registry
 from agents.tools.read_doc import PART
@@ -115,11 +115,29 @@ def test_other_projects_are_out_of_reach(team, use):
 
 def test_while_it_is_off_there_are_no_documents(team, use):
     write(team)
+    write(team, "Keep the lights on.", "mission", "project")
     labs.write(team.project.id, {"knowledge": False})
 
     assert told(use("list_docs")) == "There are no documents."
     assert use("read_doc", agent_key="ops", doc_type="runbook").is_error
     assert NO_DOCS in system(team)
+    assert NO_MISSION in system(team)
+
+
+def test_the_mission_of_the_project_is_told_word_for_word(team):
+    write(team, "Not this one.", "mission", "ops")
+    assert NO_MISSION in system(team)
+
+    write(team, "Keep the lights on;\u202e costs < $5.", "mission", "project")
+
+    assert "# The project\nKeep the lights on;⟨U+202E⟩ costs < $5.\n" in system(team)
+
+
+def test_a_mission_of_any_length_leaves_room_for_the_rest(team):
+    write(team, "word " * 2_000, "mission", "project")
+
+    assert system(team).count("word") < MISSION_CHARACTERS / 5
+    assert "# How you work" in system(team)
 
 
 def test_what_a_document_says_stays_inside_its_quote(team, use):
