@@ -128,8 +128,11 @@ class Task(Row, Stateful, Model):
         return db.session.scalar(select(cls).where(cls.project_id == project_id, cls.number == number))
 
     @classmethod
-    def newest(cls, project_id: UUID, limit: int) -> list[Task]:
+    def newest(cls, project_id: UUID, limit: int, before: int | None = None) -> list[Task]:
+        """The newest, or those before a number."""
         query = select(cls).where(cls.project_id == project_id).order_by(cls.number.desc())
+        if before is not None:
+            query = query.where(cls.number < before)
         return list(db.session.scalars(query.limit(limit)))
 
     @property

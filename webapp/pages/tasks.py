@@ -7,13 +7,13 @@ from models.markup import render
 from models.message import Message
 from models.task import Task
 from models.task_event import TaskEvent
-from webapp import rendering, visible
+from webapp import asked, rendering, visible
 from webapp.auth import current_project, policy
 from webapp.kept import State
 
 bp = Blueprint("task_pages", __name__)
 
-NEWEST = 200
+SHOWN = 200
 
 
 @bp.get("/<project_key>/tasks")
@@ -24,10 +24,14 @@ def index(project_key: str) -> Response:
 
 
 def _index(state: State) -> str:
+    """The newest tasks, or those before one."""
     project_id = current_project().id
     visible.tasks(project_id)
+    before = asked.number("before")
+    tasks = Task.newest(project_id, SHOWN, before)
+    older = tasks[-1].number if len(tasks) == SHOWN and tasks[-1].number > 1 else None
     return render_template(
-        "tasks/index.html", **rendering.layout(state), tasks=Task.newest(project_id, NEWEST)
+        "tasks/index.html", **rendering.layout(state), tasks=tasks, older=older, newest=before is None
     )
 
 

@@ -55,13 +55,25 @@ def test_the_message_shows_the_task_and_the_task_the_message(
     assert f'data-user="{house.jonas.id}"' in shown
 
 
-def test_the_list_shows_the_newest_first(house: House, mara: FlaskClient, jonas: FlaskClient) -> None:
+def test_the_list_shows_the_newest_first(
+    house: House, mara: FlaskClient, jonas: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "No task yet" in page(jonas, house)
-    for word in ("first", "second"):
+    for word in ("first", "second", "third"):
         jonas.post(path(house.post(mara, word).get_json()["id"]))
 
     shown = page(jonas, house)
-    assert shown.index(">second<") < shown.index(">first<")
+    assert shown.index(">third<") < shown.index(">second<") < shown.index(">first<")
+    assert "3 tasks" in shown
+    assert "Older tasks" not in shown
+
+    monkeypatch.setattr("webapp.pages.tasks.SHOWN", 2)
+    older = f"/{house.project.key}/tasks?before="
+    first, second, none = (jonas.get(older + before).text for before in ("", "2", "1"))
+    assert (">third<" in first, ">first<" in first, f'{older}2"' in first) == (True, False, True)
+    assert (">second<" in second, ">first<" in second, "Older tasks" in second) == (False, True, False)
+    assert "No older task" in none
+    assert f'href="/{house.project.key}/tasks">Newest' in none
 
 
 def test_a_proposed_task_links_to_its_card(house: House, jonas: FlaskClient, db: SQLAlchemy) -> None:
