@@ -3,6 +3,7 @@ import { visit } from "@hotwired/turbo"
 import { connection } from "../socket.js"
 import { debounce, isMeant, somethingOpen, typingIn } from "../helpers/dom.js"
 import { runCommand } from "../helpers/commands.js"
+import { Draft } from "../helpers/draft.js"
 import { agent, nameOf } from "../helpers/roster.js"
 
 const TYPING_EVERY_MS = 3000
@@ -18,6 +19,7 @@ export default class extends Controller {
   static targets = ["text", "send", "hint", "reply", "error"]
   static values = { thread: String, agent: String } // the agent of a conversation, which nobody else reads
 
+  #draft
   #replyTo = null
   #typedAt = 0
   #paused
@@ -143,8 +145,6 @@ export default class extends Controller {
     hint.querySelector("span").textContent = words
   }
 
-  get #draftKey() { return `draft:${document.body.dataset.me}:${this.threadValue}` }
-
   #leave = () => {
     this.#saveSoon.cancel()
     this.#save()
@@ -152,27 +152,15 @@ export default class extends Controller {
 
   #save() {
     const text = this.textTarget.value
-    try {
-      if (text || this.#replyTo) localStorage.setItem(this.#draftKey, JSON.stringify({ text, replyTo: this.#replyTo }))
-      else localStorage.removeItem(this.#draftKey)
-    } catch (error) {
-      if (error.name !== "QuotaExceededError" && error.name !== "SecurityError") throw error
-    }
+    this.#draft.keep(text || this.#replyTo ? { text, replyTo: this.#replyTo } : null)
   }
 
   #restore() {
-    const draft = this.#draft()
-    this.textTarget.value = draft.text ?? ""
-    this.#replyTo = draft.replyTo ?? null
+    this.#draft = new Draft(this.threadValue)
+    const { text, replyTo } = this.#draft.read()
+    this.textTarget.value = text ?? ""
+    this.#replyTo = replyTo ?? null
     this.#showReply()
     this.#enable()
-  }
-
-  #draft() {
-    try {
-      return JSON.parse(localStorage.getItem(this.#draftKey)) ?? {}
-    } catch {
-      return {}
-    }
   }
 }

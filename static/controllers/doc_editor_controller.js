@@ -2,9 +2,11 @@ import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 import { connection } from "../socket.js"
 import { Offline, reason, request } from "../helpers/api.js"
-import { parse, sentence, toast } from "../helpers/dom.js"
+import { debounce, parse, sentence, toast } from "../helpers/dom.js"
+import { Draft } from "../helpers/draft.js"
 
 const WAITS = "It waits until the executor is back, and is written then. You can leave this page; the list of documents shows what became of it."
+const UNSAVED = "This is your text, which was not saved yet. Cancel drops it."
 
 // Writing a document. What was typed stays, whoever else writes meanwhile, and nothing is written over unseen.
 export default class extends Controller {
@@ -15,18 +17,29 @@ export default class extends Controller {
   #asked = null // the request that is on its way
   #ended = new Map() // requests of which the end was told, perhaps before our own answer came
   #theirs = null
+  #draft
+  #keepSoon = debounce(() => this.#keepDraft(), 200)
 
   connect() {
     this.#before = this.typedValue ? null : this.textTarget.value
+    this.#draft = new Draft(this.urlValue)
     connection.addEventListener("changes", this.#changes)
     connection.addEventListener("reset", this.#reset)
-    if (this.typedValue && this.baseValue) this.#compare()
+    window.addEventListener("pagehide", this.#leave)
+    if (this.typedValue) this.#compare()
+    else this.#restore()
   }
 
   disconnect() {
     connection.removeEventListener("changes", this.#changes)
     connection.removeEventListener("reset", this.#reset)
+    window.removeEventListener("pagehide", this.#leave)
+    this.#leave()
   }
+
+  typed() { this.#keepSoon() }
+
+  drop() { this.#before = this.textTarget.value }
 
   async save(event) {
     event.preventDefault()
@@ -51,8 +64,10 @@ export default class extends Controller {
     this.keep()
   }
 
+  // What was taken stands in the request, and is no draft any more.
   #wait({ mode, request_id: id }) {
     this.#asked = id
+    this.#keepDraft()
     if (mode === "backup") this.#state(WAITS)
     if (this.#ended.has(id)) this.#finish(this.#ended.get(id))
   }
@@ -78,6 +93,7 @@ export default class extends Controller {
     this.#asked = null
     this.#idle()
     if (status === "processed") {
+      this.drop()
       toast("Saved")
       return visit(this.pageValue)
     }
@@ -105,6 +121,27 @@ export default class extends Controller {
     this.saveTarget.disabled = true
     this.conflictTarget.hidden = false
     this.conflictTarget.focus()
+  }
+
+  // What was typed here before and not saved; somebody may have written since.
+  #restore() {
+    const { text, base } = this.#draft.read()
+    if (text === undefined || text === this.#before) return
+    this.textTarget.value = text
+    this.#state(UNSAVED)
+    if (base === this.baseValue) return
+    this.baseValue = base
+    this.#compare()
+  }
+
+  #leave = () => {
+    this.#keepSoon.cancel()
+    this.#keepDraft()
+  }
+
+  #keepDraft() {
+    const text = this.textTarget.value
+    this.#draft.keep(this.#asked || text === this.#before ? null : { text, base: this.baseValue })
   }
 
   #settled() {

@@ -128,17 +128,35 @@ def test_who_writes_while_another_version_arrives_keeps_the_text_and_chooses(
     assert content(app) == (3, "Be kind.\nBe quiet and brief.")
 
 
-def test_who_takes_theirs_has_their_text(house: House) -> None:
+def test_what_was_typed_survives_leaving_the_page_and_who_takes_theirs_has_their_text(house: House) -> None:
     mara, jonas = house.enter("mara", f"{DOC}/edit"), house.enter("jonas", f"{DOC}/edit")
-    write(jonas.page, "Mine.")
+    page, text = jonas.page, jonas.page.get_by_label("Text")
+    write(page, "Mine.")
+    page.get_by_role("link", name="All documents").click()
+    expect(page.locator("#docs")).to_be_visible()
+    jonas.open(f"{DOC}/edit")
+    expect(text).to_have_value("Mine.")
+    expect(page.get_by_text("not saved yet")).to_be_visible()
+
+    page.get_by_role("link", name="Cancel").click()
+    is_read(page, "Be loud.")
+    page.get_by_role("link", name="Edit").click()
+    expect(text).to_have_value("Be kind.\nBe loud.")
+    write(page, "Mine.")
+    page.goto("about:blank")
     write(mara.page, "Hers.")
     save(mara.page)
+    is_read(mara.page, "Hers.")
 
-    jonas.page.get_by_role("button", name="Take theirs, drop mine").click()
-
-    expect(jonas.page.get_by_label("Text")).to_have_value("Hers.")
-    expect(jonas.page.get_by_text("Somebody wrote meanwhile.")).to_be_hidden()
-    expect(jonas.page.get_by_role("button", name="Save")).to_be_enabled()
+    jonas.open(f"{DOC}/edit")
+    expect(text).to_have_value("Mine.")
+    expect(page.locator(".conflict")).to_contain_text("Mara Lindqvist wrote version 2")
+    page.get_by_role("button", name="Take theirs, drop mine").click()
+    expect(text).to_have_value("Hers.")
+    expect(page.get_by_text("Somebody wrote meanwhile.")).to_be_hidden()
+    expect(page.get_by_role("button", name="Save")).to_be_enabled()
+    jonas.open(f"{DOC}/edit")
+    expect(text).to_have_value("Hers.")
 
 
 def test_a_refused_save_says_who_was_first_and_keeps_the_text(house: House, app: Flask) -> None:

@@ -164,6 +164,7 @@ def test_a_text_that_could_not_be_written_is_not_lost(
     editor = operator.get(link).text
     assert "what I typed" in editor
     assert 'data-doc-editor-typed-value="true"' in editor
+    assert 'data-doc-editor-base-value=""' in editor, "made from nothing, so that theirs is shown beside it"
 
 
 def test_the_text_of_a_request_is_given_to_who_typed_it_alone(

@@ -83,15 +83,18 @@ def edit(project_key: str, agent_key: str, doc_type: str) -> str:
     BrainDoc.checked(project_id, agent_key, doc_type, "")
     doc = BrainDoc.find(project_id, agent_key, doc_type)
     typed = _typed(project_id, f"{agent_key}/{doc_type}")
-    content = doc.content if doc is not None else ""
+    content, base = (doc.content, doc.digest) if doc is not None else ("", None)
+    if typed is not None:
+        content, base = typed["content"], typed["base_digest"]
     return page(
         "knowledge/edit.html",
         doc=doc,
         agent_key=agent_key,
         doc_type=doc_type,
         content=content,
-        typed=typed,
-        hidden=compared.hidden_in(content if typed is None else typed),
+        base=base,
+        typed=typed is not None,
+        hidden=compared.hidden_in(content),
         longest=LONGEST,
     )
 
@@ -139,8 +142,8 @@ def _requests(project_id: UUID) -> Sequence[ExecutorRequest]:
     return db.session.scalars(query.order_by(ExecutorRequest.created_at.desc()).limit(OPEN_REQUESTS)).all()
 
 
-def _typed(project_id: UUID, name: str) -> str | None:
-    """The text of one's own request for this document, which the address names."""
+def _typed(project_id: UUID, name: str) -> dict[str, Any] | None:
+    """What one's own request for this document says, which the address names."""
     try:
         wanted = UUID(request.args.get("request", ""))
     except ValueError:
@@ -150,4 +153,4 @@ def _typed(project_id: UUID, name: str) -> str | None:
         return None
     said: dict[str, Any] = found.payload
     own = found.requested_by == current_user().id
-    return str(said["content"]) if own and f"{said['agent_key']}/{said['doc_type']}" == name else None
+    return said if own and f"{said['agent_key']}/{said['doc_type']}" == name else None
