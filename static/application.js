@@ -15,6 +15,7 @@ import DocsController from "./controllers/docs_controller.js"
 import EditorController from "./controllers/editor_controller.js"
 import FollowController from "./controllers/follow_controller.js"
 import KeysController from "./controllers/keys_controller.js"
+import LastController from "./controllers/last_controller.js"
 import MenuController from "./controllers/menu_controller.js"
 import NeedsController from "./controllers/needs_controller.js"
 import NotifyController from "./controllers/notify_controller.js"
@@ -47,7 +48,7 @@ const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
   breaker: BreakerController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
   delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, follow: FollowController,
-  keys: KeysController, menu: MenuController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
+  keys: KeysController, last: LastController, menu: MenuController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
   promote: PromoteController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, signout: SignoutController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import and_, select
 
 from models.base import db
+from models.message import Message
 from models.thread import DM, Thread, ThreadRead, dm_id
 from models.user import User
 
@@ -50,3 +51,10 @@ def of(user: User, project_id: UUID, agent_keys: Sequence[str]) -> list[Conversa
         else Conversation(key, dm_id(project_id, user.id, key))
         for key in agent_keys
     ]
+
+
+def said_last(user: User, project_id: UUID) -> dict[UUID, Message]:
+    """The newest message of each of them that has begun, by thread."""
+    newest = and_(Message.thread_id == Thread.id, Message.seq == Thread.last_seq)
+    own = (Thread.project_id == project_id, Thread.owner_user_id == user.id)
+    return {said.thread_id: said for said in db.session.scalars(select(Message).join(Thread, newest).where(*own))}

@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { copyText, isMeant, sibling, somethingOpen, typingIn } from "../helpers/dom.js"
-import { idOf, isActive, isMine } from "../helpers/message.js"
+import { idOf, isActive, isMine, said } from "../helpers/message.js"
 
 const LONG_PRESS_MS = 450
 const BELOW_TOP = 60
@@ -62,8 +62,8 @@ export default class extends Controller {
   reply() {
     const message = this.chosen()
     if (!message || !isActive(message)) return
-    const text = message.querySelector(".prose").textContent.trim().replace(/\s+/g, " ").slice(0, 140)
-    this.dispatch("reply", { prefix: "room", detail: { id: idOf(message), thread: message.dataset.thread, author: message.dataset.author, text } })
+    const { thread, author } = message.dataset
+    this.dispatch("reply", { prefix: "room", detail: { id: idOf(message), thread, author, text: said(message) } })
   }
 
   copyText() { copyText(this.chosen()?.querySelector(".prose").innerText ?? "") }

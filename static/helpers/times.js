@@ -5,6 +5,7 @@ const STYLES = {
   date: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
   full: { weekday: "long", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" },
   day: { weekday: "long", day: "numeric", month: "long" },
+  before: { day: "numeric", month: "short" },
 }
 const formats = Object.fromEntries(Object.entries(STYLES).map(([name, style]) => [name, new Intl.DateTimeFormat("en-GB", style)]))
 const DAY = 24 * 60 * 60 * 1000
@@ -15,10 +16,16 @@ export function fillTimes(root) {
   for (const element of root.querySelectorAll("time[datetime][data-style]")) {
     const date = new Date(element.dateTime)
     if (Number.isNaN(date.getTime())) continue
-    const text = element.dataset.style === "ago" ? age(date) : formatted(date, element.dataset.style)
+    const { style } = element.dataset
+    const text = style === "ago" ? age(date) : style === "short" ? short(date) : formatted(date, style)
     if (element.textContent !== text) element.textContent = text
     if (!element.title) element.title = formatted(date, "full")
   }
+}
+
+// In a narrow place: the clock today, the day before that.
+export function short(date, now = new Date()) {
+  return formatted(date, dayKey(date) === dayKey(now) ? "time" : "before") + (date.getFullYear() === now.getFullYear() ? "" : ` ${date.getFullYear()}`)
 }
 
 // How long ago, in one unit: a thing that waits gets older, whatever the clock says.

@@ -282,13 +282,18 @@ class TestPanes:
         expect(count).to_have_text("2 unread")
         expect(mara.page).to_have_title(re.compile(r"^\(2\) "))
         mara.open(BOTH)
-        listed = mara.page.locator('.dm-list [data-agent-row="krillin"] .count')
+        row = mara.page.locator('.dm-list [data-agent-row="krillin"]')
+        listed = row.locator(".count")
         expect(listed).to_have_text("2 unread")
-        mara.page.locator('.dm-list [data-agent-row="krillin"]').click()
+        expect(row.locator(".said")).to_have_text("two")
+        row.click()
 
         expect(count).to_be_hidden()
         expect(listed).to_be_hidden()
         expect(mara.page).to_have_title("DMs · Oasis")
+        told("krillin", "mara", "And *three*")
+        expect(row.locator(".said")).to_have_text("And three")
+        expect(row.locator("time")).to_be_visible()
 
     def test_switching_them_off_ends_the_page(self, house: House, app: Flask, screens: Screens) -> None:
         mara = house.enter("mara", BOTH)

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from models import labs
 from models.errors import NotFound
 from models.policy import SIGNED_IN
-from webapp import cookies, rendering, visible
+from webapp import conversations, cookies, rendering, visible
 from webapp.auth import current_project, current_user, policy
 from webapp.conversations import Conversation
 from webapp.kept import Place, State
@@ -56,14 +56,15 @@ def _show(state: State) -> str:
     layout = rendering.layout(state)
     place = state.place(f"user:{current_user().id}")
     agents = {agent["key"]: agent for agent in layout["roster"]["agents"]}
-    conversations = {one.agent_key: one for one in layout["dms"]}
+    own = {one.agent_key: one for one in layout["dms"]}
     panels: dict[str, Panel | None] = {}
     for side in SIDES:
         key = request.args.get(side, "")
         twice = any(panel and panel.agent and panel.agent["key"] == key for panel in panels.values())
-        free = key in conversations and not twice
-        panels[side] = _panel(side, conversations[key], agents[key], place) if free else None
-    return render_template("dms/show.html", **layout, panels=panels)
+        free = key in own and not twice
+        panels[side] = _panel(side, own[key], agents[key], place) if free else None
+    last = conversations.said_last(current_user(), current_project().id)
+    return render_template("dms/show.html", **layout, panels=panels, last=last)
 
 
 def _panel(side: str, conversation: Conversation, agent: dict[str, str], place: Place) -> Panel:

@@ -227,7 +227,8 @@ class TestPage:
         html = jonas.get(f"{page}?left=trunks&right=bulma").text
 
         assert self.shown(html) == ["trunks", "bulma"]
-        left, right = re.split(r"<turbo-frame ", html)[1:]
+        listed, left, right = re.split(r"<turbo-frame ", html)
+        assert re.findall(r'class="said"[^>]*>([^<]*)', listed) == ["You: to bulma", "You: to trunks"]
         assert ("to trunks" in left, "to trunks" in right) == (True, False)
         assert ("to bulma" in left, "to bulma" in right) == (False, True)
 
