@@ -34,6 +34,7 @@ export default class extends Controller {
     connection.removeEventListener("changes", this.#changes)
     clearInterval(this.#clock)
     cancelAnimationFrame(this.#frame)
+    this.#frame = null
     this.listTarget.replaceChildren()
     this.#answers.clear()
     this.#partials.clear()
@@ -154,5 +155,6 @@ export default class extends Controller {
     this.#keep(() => answer.element.remove())
   }
 
-  #keep(change) { sibling(this, "follow").keep(change) }
+  // Not when a question was answered after the page was left.
+  #keep(change) { sibling(this, "follow")?.keep(change) }
 }

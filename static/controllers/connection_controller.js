@@ -75,6 +75,7 @@ export default class extends Controller {
     } catch (error) {
       if (!(error instanceof Offline)) throw error
     }
+    if (!this.element.isConnected) return // the page was left meanwhile, and the next one asks for itself
     this.#timer = setTimeout(() => this.#check(), this.#pause)
     this.#show()
   }

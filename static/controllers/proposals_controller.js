@@ -78,9 +78,13 @@ export default class extends Controller {
     this.#clear()
     const body = this.#body()
     if (!body) return
+    const card = this.#card
     this.#working(true)
     try {
-      if (await this.#confirmed()) this.#answered(await request(this.#verb.method ?? "POST", this.#address() + this.#verb.path, { body }))
+      if (!(await this.#confirmed()) || this.#card !== card) return
+      const answer = await request(this.#verb.method ?? "POST", this.#address() + this.#verb.path, { body })
+      if (this.#card === card) this.#answered(answer)
+      else if (!answer.ok) toast(reason(answer)) // the dialog was closed while it was on its way
     } catch (error) {
       if (!(error instanceof Offline)) throw error
       this.#say(AWAY)
@@ -134,8 +138,10 @@ export default class extends Controller {
 
   // The fields as they are now: made by the server from what the action declares.
   async #fetchFields() {
+    const card = this.#card
     try {
-      const { ok, html } = await page(`/proposals/${this.#card.id.replace("proposal_", "")}/form`)
+      const { ok, html } = await page(`/proposals/${card.id.replace("proposal_", "")}/form`)
+      if (this.#card !== card || this.#verb !== VERBS.edit || !this.element.isConnected) return false // something else was opened
       const fields = ok && parse(html)
       if (fields?.dataset.digest === this.#digest) {
         this.editTarget.replaceChildren(fields)

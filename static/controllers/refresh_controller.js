@@ -34,11 +34,13 @@ export default class extends Controller {
 
   async #fetch() {
     const response = await this.#read()
+    const html = response?.ok && await response.text()
+    if (!this.element.isConnected) return // this is of the page before
     if (!response) return this.#later()
     const once = document.querySelector("[data-once]") // what is shown only once must stay
     if (!once && (!response.ok || response.redirected)) return location.reload()
     if (!response.ok) return
-    const page = new DOMParser().parseFromString(await response.text(), "text/html")
+    const page = new DOMParser().parseFromString(html, "text/html")
     for (const part of document.querySelectorAll("[data-refresh]")) {
       const fresh = page.getElementById(part.id)
       if (fresh && !part.contains(document.activeElement?.closest("form"))) morph(part, document.adoptNode(fresh))

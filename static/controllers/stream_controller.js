@@ -184,7 +184,7 @@ export default class extends Controller {
     const edge = this.#articles.at(side === "before" ? 0 : -1)
     if (this.#pages.reading || !edge) return
     const page = await this.#pages.read({ [side]: seqOf(edge) })
-    if (!page) return
+    if (!page || !this.element.isConnected) return
     const fresh = this.#built(page).filter(({ id }) => !document.getElementById(id))
     this.#follow.keep(() => {
       if (side === "before") this.listTarget.prepend(...fresh)
@@ -198,7 +198,7 @@ export default class extends Controller {
 
   async #replace(place) {
     const page = await this.#pages.read(place)
-    if (!page) return false
+    if (!page || !this.element.isConnected) return false
     this.listTarget.replaceChildren(...this.#built(page))
     this.beforeValue = page.has_before
     this.afterValue = page.has_after
