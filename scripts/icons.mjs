@@ -4,5 +4,5 @@ export const ICONS = [
   "circle-check", "circle-x", "clock", "copy", "download", "file-text", "flask-conical", "history", "info", "key-round", "keyboard", "link", "loader-circle",
   "list-checks", "list-plus", "lock", "log-out", "menu", "message-circle", "messages-square", "monitor-smartphone", "moon", "pause", "pencil", "play", "plus", "reply", "rotate-cw",
   "bell", "chevron-right", "fingerprint", "hourglass", "inbox",
-  "scroll-text", "send", "settings", "slash", "smile", "square", "trash-2", "triangle-alert", "user-round", "users", "wifi-off", "x",
+  "scroll-text", "server", "settings", "slash", "smile", "square", "trash-2", "triangle-alert", "user-round", "users", "wifi-off", "x",
 ]
