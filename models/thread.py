@@ -201,6 +201,12 @@ class Thread(Row, Model):
             Message.read_by(self, user, before, seq)
         return mark
 
+    def mute(self, user: User, muted: bool) -> ThreadRead:
+        """Whether what is said here neither counts as unread for this person nor notifies him."""
+        mark = ThreadRead.own(self, user)
+        mark.muted = muted
+        return mark
+
 
 def dm_id(project_id: UUID, user_id: UUID, agent_key: str) -> UUID:
     """The id of a conversation, also before it begins: every tab writes the first message to the same one."""
@@ -215,6 +221,7 @@ class ThreadRead(Row, Model):
     thread_id: Mapped[UUID] = mapped_column(ForeignKey("project_chat_threads.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     read_seq: Mapped[int] = mapped_column(default=0)
+    muted: Mapped[bool] = mapped_column(default=False)
 
     @classmethod
     def of(cls, thread: Thread, user: User) -> ThreadRead | None:

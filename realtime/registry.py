@@ -391,7 +391,9 @@ _ALL = (
         says=("project_id", "title", "kind", "owner_user_id", "last_seq", "paused_at", "created_at"),
         quiet=QUIET | {"last_seq", "agent_turns", "agent_tokens", "paused_seq"},
     ),
-    Published(model=ThreadRead, streams=_user, says=("project_id", "thread_id", "user_id", "read_seq")),
+    Published(
+        model=ThreadRead, streams=_user, says=("project_id", "thread_id", "user_id", "read_seq", "muted")
+    ),
     Published(
         model=Agent,
         streams=_project,

@@ -17,6 +17,7 @@ import FollowController from "./controllers/follow_controller.js"
 import KeysController from "./controllers/keys_controller.js"
 import LastController from "./controllers/last_controller.js"
 import MenuController from "./controllers/menu_controller.js"
+import MuteController from "./controllers/mute_controller.js"
 import NeedsController from "./controllers/needs_controller.js"
 import NotifyController from "./controllers/notify_controller.js"
 import OutboxController from "./controllers/outbox_controller.js"
@@ -48,7 +49,7 @@ const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
   breaker: BreakerController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
   delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, follow: FollowController,
-  keys: KeysController, last: LastController, menu: MenuController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
+  keys: KeysController, last: LastController, menu: MenuController, mute: MuteController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
   promote: PromoteController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, signout: SignoutController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,

@@ -23,6 +23,7 @@ class Conversation:
     thread_id: UUID
     thread: Thread | None = None
     read_seq: int = 0
+    muted: bool = False
 
     @property
     def last_seq(self) -> int:
@@ -36,15 +37,16 @@ class Conversation:
             "begun": self.thread is not None,
             "last_seq": self.last_seq,
             "read_seq": self.read_seq,
+            "muted": self.muted,
         }
 
 
 def of(user: User, project_id: UUID, agent_keys: Sequence[str]) -> list[Conversation]:
     """One with each of these agents, in this order."""
     mark = and_(ThreadRead.thread_id == Thread.id, ThreadRead.user_id == user.id)
-    query = select(Thread, ThreadRead.read_seq).outerjoin(ThreadRead, mark)
+    query = select(Thread, ThreadRead.read_seq, ThreadRead.muted).outerjoin(ThreadRead, mark)
     own = query.where(Thread.project_id == project_id, Thread.owner_user_id == user.id)
-    begun = {thread.agent_key: (thread, read_seq or 0) for thread, read_seq in db.session.execute(own)}
+    begun = {row[0].agent_key: (row[0], row[1] or 0, bool(row[2])) for row in db.session.execute(own)}
     return [
         Conversation(key, begun[key][0].id, *begun[key])
         if key in begun
@@ -57,4 +59,6 @@ def said_last(user: User, project_id: UUID) -> dict[UUID, Message]:
     """The newest message of each of them that has begun, by thread."""
     newest = and_(Message.thread_id == Thread.id, Message.seq == Thread.last_seq)
     own = (Thread.project_id == project_id, Thread.owner_user_id == user.id)
-    return {said.thread_id: said for said in db.session.scalars(select(Message).join(Thread, newest).where(*own))}
+    return {
+        said.thread_id: said for said in db.session.scalars(select(Message).join(Thread, newest).where(*own))
+    }

@@ -130,9 +130,11 @@ def layout(state: State) -> dict[str, Any]:
     """What templates/layout.html shows."""
     project, user = current_project(), current_user()
     flags = labs.read(project.id)
-    room, read_seq = _room(project, user) if flags["team_room"] else (None, 0)
+    room, read_seq, muted = _room(project, user) if flags["team_room"] else (None, 0, False)
     people_and_agents = roster(project, state.place(f"project:{project.id}"))
     dms = _dms(project, user, people_and_agents["agents"]) if flags["dms"] else None
+    silent = [room.id] if room and muted else []
+    silent += [one.thread_id for one in dms or () if one.muted]
     return {
         "project": project,
         "projects": _by_name(projects()),
@@ -141,6 +143,7 @@ def layout(state: State) -> dict[str, Any]:
         "streams": [{"name": place.name, "seq": place.head} for place in state.places],
         "room": room,
         "room_read_seq": read_seq,
+        "muted": [str(thread_id) for thread_id in silent],
         "dms": dms,
         "unread": {
             "room": [(str(room.id), room.last_seq, read_seq)] if room else [],
@@ -167,11 +170,11 @@ def _by_name(projects: dict[Any, Project]) -> list[Project]:
     return sorted(projects.values(), key=lambda one: (one.name, one.key))
 
 
-def _room(project: Project, user: User) -> tuple[Thread | None, int]:
+def _room(project: Project, user: User) -> tuple[Thread | None, int, bool]:
     mark = and_(ThreadRead.thread_id == Thread.id, ThreadRead.user_id == user.id)
-    query = select(Thread, ThreadRead.read_seq).outerjoin(ThreadRead, mark)
+    query = select(Thread, ThreadRead.read_seq, ThreadRead.muted).outerjoin(ThreadRead, mark)
     found = db.session.execute(query.where(Thread.project_id == project.id, Thread.kind == "room")).first()
-    return (found[0], found[1] or 0) if found else (None, 0)
+    return (found[0], found[1] or 0, bool(found[2])) if found else (None, 0, False)
 
 
 def _dms(project: Project, user: User, agents: list[dict[str, Any]]) -> list[Conversation] | None:

@@ -65,8 +65,21 @@ class MessageWindow(ma.Schema):
             raise ValidationError("give one of before, after and around", "around")
 
 
+class Flag(fields.Boolean):
+    """True or false of JSON; to marshmallow, 1 and "yes" would be true as well."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class ReadMark(ma.Schema):
     seq = Number(required=True, validate=validate.Range(0, LAST_SEQ))
+
+
+class Mute(ma.Schema):
+    muted = Flag(required=True)
 
 
 class Deliver(ma.Schema):
@@ -355,6 +368,7 @@ class Partial(ma.Schema):
 class ReadRow(ma.Schema):
     thread_id = fields.UUID()
     read_seq = fields.Integer()
+    muted = fields.Boolean()
 
 
 class ThreadRow(ma.Schema):
@@ -377,6 +391,7 @@ class ConversationRow(ma.Schema):
     begun = fields.Boolean()
     last_seq = fields.Integer()
     read_seq = fields.Integer()
+    muted = fields.Boolean()
 
 
 class ConversationList(ma.Schema):

@@ -1,7 +1,9 @@
 import { Controller } from "@hotwired/stimulus"
 import { connection } from "../socket.js"
+import { muted } from "../helpers/muted.js"
 
 // How many messages of its threads the person has not read: their last seqs less the read marks, here and in the title.
+// What is muted counts for nothing.
 export default class extends Controller {
   static values = { threads: Array } // [[thread, last, read], …]
 
@@ -9,12 +11,14 @@ export default class extends Controller {
 
   connect() {
     connection.addEventListener("changes", this.#changes)
+    muted.addEventListener("change", this.#show)
     for (const name of ["room:read", "refresh:done", "turbo:load"]) document.addEventListener(name, this.#heard)
     this.#show()
   }
 
   disconnect() {
     connection.removeEventListener("changes", this.#changes)
+    muted.removeEventListener("change", this.#show)
     for (const name of ["room:read", "refresh:done", "turbo:load"]) document.removeEventListener(name, this.#heard)
   }
 
@@ -45,8 +49,9 @@ export default class extends Controller {
     thread.read = Math.max(thread.read, read)
   }
 
-  #show() {
-    const count = [...this.#threads.values()].reduce((sum, { last, read }) => sum + Math.max(0, last - read), 0)
+  #show = () => {
+    const heard = [...this.#threads].filter(([id]) => !muted.has(id))
+    const count = heard.reduce((sum, [, { last, read }]) => sum + Math.max(0, last - read), 0)
     this.element.hidden = count === 0
     this.element.dataset.unread = count
     const words = Object.assign(document.createElement("span"), { className: "sr-only", textContent: " unread" })

@@ -3,10 +3,10 @@ import { Offline, reason, request } from "./api.js"
 import { toast } from "./dom.js"
 
 // The answer, or null when there was none.
-export async function ask(button, url, method = "POST") {
+export async function ask(button, url, method = "POST", body) {
   button.disabled = true
   try {
-    const answer = await request(method, url)
+    const answer = await request(method, url, { body })
     if (!answer.ok) toast(reason(answer))
     return answer
   } catch (error) {

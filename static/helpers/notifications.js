@@ -1,6 +1,7 @@
 // The browser's own notifications, for mentions and for what waits for a decision. Asked for by a button, never at load.
 import { visit } from "@hotwired/turbo"
 import { connection } from "../socket.js"
+import { muted } from "./muted.js"
 import { agentName, nameOf } from "./roster.js"
 import { waiting } from "./waiting.js"
 
@@ -32,7 +33,7 @@ class Notifications extends EventTarget {
     const project = document.querySelector('meta[name="project"]')?.content
     for (const { table, op, row } of items) {
       const said = table === "project_chat_messages" && op === "insert" && row?.project_id === project && row.user_id !== me
-      if (!said || !row.addressed?.includes(me)) continue
+      if (!said || !row.addressed?.includes(me) || muted.has(row.thread_id)) continue
       const author = row.author_kind === "agent" ? `agent:${row.author_key}` : `person:${row.user_id}`
       this.#show(row.id, `${nameOf(author)} mentions you`, row.content.slice(0, 140), `chat?around=${row.seq}#message_${row.id}`)
     }

@@ -295,6 +295,15 @@ class TestPanes:
         expect(row.locator(".said")).to_have_text("And three")
         expect(row.locator("time")).to_be_visible()
 
+        bell = mara.page.locator('.pane__head[data-agent-row="krillin"]').get_by_role("button", name="Mute")
+        bell.click()
+        expect(bell).to_have_attribute("aria-pressed", "true")
+        mara.open("/oasis/agents")
+        told("krillin", "mara", "Not that loud")
+        told("bulma", "mara", "Me")
+        expect(count).to_have_text("1 unread")
+        expect(mara.page).to_have_title(re.compile(r"^\(1\) "))
+
     def test_switching_them_off_ends_the_page(self, house: House, app: Flask, screens: Screens) -> None:
         mara = house.enter("mara", BOTH)
         left, _ = panes(mara)

@@ -222,6 +222,11 @@ def a_person_reads_on(world: World) -> None:
 
 
 @mutation
+def a_person_mutes_the_room(world: World) -> None:
+    world.room.mute(world.mara, True)
+
+
+@mutation
 def a_person_talks_with_an_agent_alone(world: World) -> None:
     one = world.say("in private @trunks", thread=world.dm)
     one.react(world.mara, "✅")

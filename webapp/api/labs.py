@@ -1,28 +1,18 @@
 """Labs flags of a project over HTTP."""
 
-from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
 from flask import Response, jsonify
-from marshmallow import fields
 
 from models import labs
 from models.base import db
 from webapp import accounts
 from webapp.auth import policy
 from webapp.limits import ApiBlueprint
+from webapp.schemas import Flag
 
 bp = ApiBlueprint("labs", __name__, url_prefix="/api", description="Labs flags")
-
-
-class Flag(fields.Boolean):
-    """True or false of JSON; to marshmallow, 1 and "yes" would be true as well."""
-
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
-        if not isinstance(value, bool):
-            raise self.make_error("invalid", input=value)
-        return value
 
 
 Flags = ma.Schema.from_dict(

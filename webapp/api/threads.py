@@ -17,6 +17,7 @@ from webapp.schemas import (
     ConversationList,
     MessagePage,
     MessageWindow,
+    Mute,
     ReadMark,
     ReadRow,
     ThreadList,
@@ -69,6 +70,19 @@ def read(mark: dict[str, Any], thread_id: UUID) -> Response:
     moved = thread.mark_read(current_user(), mark["seq"])
     db.session.commit()
     return jsonify(PUBLISHED["thread_reads"].row(moved))
+
+
+@bp.put("/threads/<uuid:thread_id>/mute")
+@policy("thread.mark_read")
+@bp.arguments(Mute)
+@bp.response(200, ReadRow)
+def mute(said: dict[str, Any], thread_id: UUID) -> Response:
+    """Whether what is said here neither counts as unread nor notifies; decisions that wait still do."""
+    thread = visible.thread(thread_id)
+    require("thread.mark_read", thread.project_id)
+    mark = thread.mute(current_user(), said["muted"])
+    db.session.commit()
+    return jsonify(PUBLISHED["thread_reads"].row(mark))
 
 
 @bp.post("/threads/<uuid:thread_id>/continue")

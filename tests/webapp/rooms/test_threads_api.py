@@ -118,6 +118,20 @@ class TestReadMarks:
         assert answer.status_code == 422
         assert list(answer.get_json()["error"]["fields"]) == ["seq"]
 
+    def test_a_person_mutes_a_thread_and_his_mark_stays(self, house: House, mara: FlaskClient) -> None:
+        house.post(mara)
+        self.mark(house, mara, 1)
+        page, address = f"/{house.project.key}/chat", f"/api/threads/{house.thread.id}/mute"
+
+        answer = mara.put(address, json={"muted": True}).get_json()
+
+        assert (answer["read_seq"], answer["muted"]) == (1, True)
+        assert f'id="muted">["{house.thread.id}"]' in mara.get(page).text
+        assert 'id="muted">[]' in house.browser(house.jonas).get(page).text
+        assert mara.put(address, json={"muted": False}).get_json()["muted"] is False
+        assert 'id="muted">[]' in mara.get(page).text
+        assert mara.put(address, json={"muted": "yes"}).status_code == 422
+
     def test_an_agent_has_none(self, house: House) -> None:
         program = factories.bearer(house.app, factories.token(house.project, "agent")[1])
 
