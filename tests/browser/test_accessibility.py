@@ -7,7 +7,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page
 
-from models import Project, User, db
+from models import AllowedHost, Draft, Project, ProjectSecret, Task, Thread, User, db, labs
+from models.posting import post
 from tests import factories
 from tests.browser.conftest import House
 
@@ -16,6 +17,9 @@ PAGES = (
     "/oasis/chat",
     "/oasis/needs-you",
     "/oasis/tasks",
+    "/oasis/tasks/1",
+    "/oasis/dms?left=trunks&right=bulma",
+    "/oasis/dms?left=&right=bulma",
     "/oasis/agents",
     "/oasis/knowledge",
     "/oasis/knowledge/project/manners",
@@ -25,18 +29,29 @@ PAGES = (
     "/oasis/settings/tokens",
     "/oasis/settings/servers",
     "/oasis/settings/labs",
+    "/oasis/settings/project",
     "/oasis/settings/audit",
     "/oasis/settings/account",
 )
 
 
-def write_documents(app: Flask) -> None:
+def fill(app: Flask) -> None:
+    """Something to see on every page."""
     with app.app_context():
         project, mara = Project.by_key("oasis"), User.by_email("mara@example.org")
         assert project
         assert mara
+        labs.write(project.id, {"dms": True})
         for content in ("# Manners\n\nBe *kind*.", "# Manners\n\nBe *kind*, and \u202e short."):
             factories.doc(project, mara, content)
+        AllowedHost.add(project.id, "http://api.example.org", mara)
+        db.session.flush()
+        ProjectSecret.store(project.id, "token", "http://api.example.org", "Bearer s3cret", mara, "k" * 40)
+        said = post(project.room, Draft.of(mara.id, "The **disk** is full", "c1"))
+        db.session.flush()
+        Task.promote(said, mara)
+        code = Draft.of(None, "See `code` and\n\n```python\nprint(1)\n```", "c2", agent_key="trunks")
+        post(Thread.dm(project.id, mara.id, "trunks"), code)
         db.session.commit()
         db.engine.dispose()
 
@@ -52,7 +67,7 @@ def violations(page: Page) -> list[str]:
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
 def test_axe_finds_nothing(house: House, app: Flask, look: str) -> None:
-    write_documents(app)
+    fill(app)
     mara = house.enter("mara", phone=look == "phone", color_scheme="dark" if look == "dark" else "light")
     mara.say("Hello @bulma, here is `code` and\n\n```python\nprint(1)\n```")
     mara.answers("bulma").wait_for(timeout=15_000)

@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, Page, WebSocket, expect
 from models import Draft, Project, Thread, User, db, labs
 from models.posting import post_all
 from tests.browser.conftest import SLOW, House, Visitor
-from tests.browser.test_accessibility import violations
 from tests.support.browser import Screens
 
 BOTH = "/oasis/dms?left=trunks&right=bulma"
@@ -379,18 +378,3 @@ def test_on_a_phone_one_swipes_between_them(house: House, told: Told) -> None:
     mara.page.locator('.dm-list [data-agent-row="krillin"]').tap()
     left.shows("krillin")
     expect(left.field).to_be_in_viewport(ratio=1)
-
-
-@pytest.mark.databases("sqlite")
-@pytest.mark.parametrize("look", ["light", "dark", "phone"])
-def test_axe_finds_nothing(house: House, look: str) -> None:
-    mara = house.enter(
-        "mara", BOTH, phone=look == "phone", color_scheme="dark" if look == "dark" else "light"
-    )
-    left, _ = panes(mara)
-    left.say("Hello, here is `code` and\n\n```python\nprint(1)\n```")
-    left.answers().first.wait_for(timeout=SLOW)
-
-    assert violations(mara.page) == []
-    mara.open("/oasis/dms?left=&right=bulma")
-    assert violations(mara.page) == []
