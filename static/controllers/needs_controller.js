@@ -52,6 +52,7 @@ export default class extends Controller {
   #count() {
     const count = this.listTarget.querySelectorAll(":scope > [data-waits]").length
     this.countTarget.textContent = count
+    this.countTarget.hidden = !count
     this.emptyTarget.hidden = this.#cards.length > 0
   }
 
