@@ -24,6 +24,7 @@ LEVEL = {role: number for number, role in enumerate(ROLES)}
 ROLE_OF = {"agent token": "member", "worker token": "viewer", "user token": "member"}
 BODIES: dict[str, dict[str, Any]] = {
     "threads.read": {"seq": 1},
+    "threads.mute": {"muted": True},
     "messages.post": {"content": "hello", "client_id": "matrix"},
     "messages.edit": {"content": "other words"},
     "agents.edit": {"title": "other"},

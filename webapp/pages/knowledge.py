@@ -83,16 +83,16 @@ def edit(project_key: str, agent_key: str, doc_type: str) -> str:
     BrainDoc.checked(project_id, agent_key, doc_type, "")
     doc = BrainDoc.find(project_id, agent_key, doc_type)
     typed = _typed(project_id, f"{agent_key}/{doc_type}")
-    content, base = (doc.content, doc.digest) if doc is not None else ("", None)
+    content, digest = (doc.content, doc.digest) if doc is not None else ("", None)
     if typed is not None:
-        content, base = typed["content"], typed["base_digest"]
+        content, digest = typed["content"], typed["base_digest"]
     return page(
         "knowledge/edit.html",
         doc=doc,
         agent_key=agent_key,
         doc_type=doc_type,
         content=content,
-        base=base,
+        base_digest=digest,
         typed=typed is not None,
         hidden=compared.hidden_in(content),
         longest=LONGEST,
