@@ -86,11 +86,16 @@ class Oasis:
 
 
 def answered(oasis: Oasis) -> None:
-    """Every agent has answered: an answer is unread, too, and its end sets the agent's line to idle."""
+    """Every agent has answered: an answer is unread, too, and its end sets the agent's line to idle.
+
+    Of this project: who lived in the house before may have left what waits for ever.
+    """
+    waiting = select(Delivery.id).where(NOT_ENDED, Delivery.project_id == oasis.project.id).limit(1)
 
     def nothing_waits() -> bool:
-        db.session.rollback()
-        return db.session.scalar(select(Delivery.id).where(NOT_ENDED).limit(1)) is None
+        none = db.session.scalar(waiting) is None
+        db.session.rollback()  # what holds the write lock here keeps the agents from answering
+        return none
 
     wait_until(nothing_waits, 30, "the last answer", pause=0.1)
 
