@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import Flask, Response, after_this_request, current_app, g, request
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm.attributes import set_committed_value
+from werkzeug.routing import Rule
 
 from models import refusal
 from models.base import begin_reading, db, reading, utcnow
@@ -284,6 +285,17 @@ def refuse_views_without_policy(app: Flask) -> None:
     )
     if without:
         raise RuntimeError(f"these routes declare no policy: {', '.join(without)}")
+    unasked = sorted({rule.endpoint for rule in app.url_map.iter_rules() if _unasked_again(app, rule)})
+    if unasked:
+        raise RuntimeError(f"a repeat of these could ask nobody whether it may: {', '.join(unasked)}")
+
+
+def _unasked_again(app: Flask, rule: Rule) -> bool:
+    """Whether its answers are kept, and its address names nothing by which a repeat can be judged."""
+    view: Any = app.view_functions[rule.endpoint]
+    kept = "POST" in (rule.methods or ()) and view.keeps_answers and idempotency.is_of_api(rule.rule)
+    judged = idempotency.PLACES | {"project_id", "project_key"}
+    return bool(kept and view.policy in RIGHTS and not judged & rule.arguments)
 
 
 def only_read_from_here() -> None:

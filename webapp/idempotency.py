@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from flask import Response, current_app, g, request
 from sqlalchemy.exc import IntegrityError
@@ -14,12 +15,14 @@ from models.text import invalid
 
 HEADER = "Idempotency-Key"
 LONGEST = 128
+PLACES = frozenset({"thread_id", "message_id", "delivery_id", "proposal_id"})
+"""What an address without a project may name instead, so that a repeat can be asked whether it may."""
 
 
 def once(right: str, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The view's answer, or the one that it gave before to this principal's key."""
     key = request.headers.get(HEADER)
-    if key is None or request.method != "POST" or "principal" not in g or not _of_api():
+    if key is None or request.method != "POST" or "principal" not in g or not is_of_api(request.path):
         return view(*args, **kwargs)
     who, request_hash = g.principal.key, _hash()
     row = IdempotencyKey.answered(who, _checked(key), request_hash)
@@ -47,8 +50,8 @@ def shown_once() -> None:
     g.shown_once = True
 
 
-def _of_api() -> bool:
-    return request.path.startswith("/api/")
+def is_of_api(path: str) -> bool:
+    return path.startswith("/api/")
 
 
 def _checked(key: str) -> str:
@@ -66,9 +69,14 @@ def _ask_again(right: str, kwargs: dict[str, Any]) -> None:
     """The first answer was given after the view's own check, and what it allowed may have ended since."""
     from webapp import auth, visible
 
-    for name, find in (("thread_id", visible.thread), ("delivery_id", visible.delivery)):
-        if name in kwargs:
-            auth.require(right, find(kwargs[name]).project_id)
+    finders: dict[str, Callable[[UUID], Any]] = {
+        "thread_id": visible.thread,
+        "message_id": visible.message,
+        "delivery_id": visible.own_work if g.principal.agent_key else visible.delivery,
+        "proposal_id": visible.proposal,
+    }
+    for name in PLACES & kwargs.keys():
+        auth.require(right, finders[name](kwargs[name]).project_id)
 
 
 def _replay(row: IdempotencyKey) -> Response:

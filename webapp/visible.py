@@ -74,6 +74,14 @@ def delivery(delivery_id: UUID) -> Delivery:
     return found
 
 
+def own_work(delivery_id: UUID) -> Delivery:
+    """One that is addressed to the agent that asks, wherever it was said."""
+    found = db.session.get(Delivery, delivery_id)
+    if found is None or found.target_agent_key != principal().agent_key:
+        raise NotFound
+    return found
+
+
 def delivery_of_answer(reply_id: UUID) -> Delivery:
     """The delivery whose answer is, or will be, the message `reply_id`."""
     found = db.session.scalar(select(Delivery).where(Delivery.reply_id == reply_id))

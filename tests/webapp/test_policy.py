@@ -198,6 +198,15 @@ def test_the_application_refuses_to_start_when_a_route_has_no_policy(
         auth.refuse_views_without_policy(app)
 
 
+def test_nor_when_a_repeated_post_could_ask_nobody_whether_it_may(make_app: Callable[..., Flask]) -> None:
+    app = make_app()
+    app.view_functions["kept"] = auth.policy("message.post")(lambda: "done")
+    app.url_map.add(Rule("/api/kept", endpoint="kept", methods=["POST"]))
+
+    with pytest.raises(RuntimeError, match="could ask nobody whether it may: kept"):
+        auth.refuse_views_without_policy(app)
+
+
 def test_an_unknown_right_cannot_be_declared() -> None:
     with pytest.raises(ValueError, match="no such right"):
         auth.policy("everything")

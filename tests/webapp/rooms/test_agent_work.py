@@ -290,6 +290,21 @@ class TestProgress:
         house.post(jonas, "@faraway hello")
         return far.work()
 
+    def test_a_repeat_under_its_key_gets_the_first_answer_in_a_conversation_too(
+        self, house: House, far: Program, work: Any, db: SQLAlchemy
+    ) -> None:
+        """Which no token may read, and of which the agent knows what it was asked."""
+        house.thread.kind, house.thread.owner_user_id = "dm", house.jonas.id
+        db.session.commit()
+        address = f"/api/agent/deliveries/{work['delivery_id']}/progress"
+        said = {"attempt": work["attempt"], "text": "one", "offset": 0}
+        first, again = (
+            far.client.post(address, json=said, headers={"Idempotency-Key": "one"}) for _ in range(2)
+        )
+
+        assert (again.status_code, again.get_json()) == (200, first.get_json())
+        assert again.headers["Idempotent-Replayed"] == "true"
+
     def test_people_see_the_text_grow(
         self, house: House, mara: FlaskClient, far: Program, work: Any, pages: list[Any]
     ) -> None:

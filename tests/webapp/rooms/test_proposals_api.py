@@ -151,6 +151,15 @@ def test_a_flag_that_is_off_hides_its_proposals(
 # Deciding.
 
 
+def test_a_repeat_under_its_key_gets_the_first_answer(mara: FlaskClient, proposal: Proposal) -> None:
+    once = {"json": {"digest": proposal.digest}, "headers": {"Idempotency-Key": "one"}}
+    first, again = (mara.post(path(proposal, "approve"), **once) for _ in range(2))
+
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.get_json() == first.get_json()
+
+
 def test_approving(mara: FlaskClient, house: House, proposal: Proposal, db: SQLAlchemy) -> None:
     answer = approve(mara, proposal)
 

@@ -33,6 +33,13 @@ def page(client: FlaskClient, house: House, number: int | None = None) -> str:
     return str(client.get(address).text)
 
 
+def test_a_repeat_under_its_key_gets_the_first_answer(jonas: FlaskClient, message: str) -> None:
+    first, again = (jonas.post(path(message), headers={"Idempotency-Key": "one"}) for _ in range(2))
+
+    assert (again.status_code, again.get_json()) == (first.status_code, first.get_json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 def test_a_member_promotes_a_message(house: House, jonas: FlaskClient, message: str) -> None:
     answer = jonas.post(path(message))
 
