@@ -91,6 +91,10 @@ class Answer:
         return cls(text, render(text))
 
 
+_CHANGING = ("content", "status", "meta", "edited_at", "deleted_at", "first_digest")
+"""What two who are at the same message may change under each other."""
+
+
 class Message(Row, Model):
     __tablename__ = "project_chat_messages"
     __table_args__ = (
@@ -170,9 +174,12 @@ class Message(Row, Model):
         return list(db.session.scalars(select(cls).where(*since, held).order_by(cls.seq)))
 
     def release(self) -> list[Delivery]:
-        """Deliver what was held back, unless the message was deleted meanwhile."""
-        held = self.drop_held()
-        return Delivery.address(self, held) if self.deleted_at is None else []
+        """Deliver what was held back and nobody delivered since, unless the message was deleted meanwhile."""
+        self._lock()
+        waiting = () if self.deleted_at is not None else self.meta["held"]
+        undelivered = [key for key in waiting if not self.goes_to(key)]
+        self.drop_held()
+        return Delivery.address(self, undelivered)
 
     def drop_held(self) -> list[str]:
         """Hold it back no more; the agents that it was to call."""
@@ -248,6 +255,7 @@ class Message(Row, Model):
     def _must_be_own(self, by: User) -> None:
         if self.user_id != by.id or self.author_kind != "person":
             raise Forbidden("only your own messages")
+        self._lock()
         if self.deleted_at is not None:
             raise Conflict("this message was deleted", row=self)
 
@@ -280,7 +288,7 @@ class Message(Row, Model):
 
     def _lock(self) -> None:
         """Two clicks at once wait for each other, and the second sees what the first did."""
-        db.session.refresh(self, ["status", "deleted_at", "meta"], with_for_update=True)
+        db.session.refresh(self, _CHANGING, with_for_update=True)
 
     def _reactions_changed(self) -> None:
         db.session.flush()

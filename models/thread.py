@@ -134,9 +134,10 @@ class Thread(Row, Model):
 
     def next_seq(self, count: int = 1) -> int:
         """Take `count` numbers, return the last; the row is held until the commit: order is commit order."""
-        taken = db.session.scalar(_next_seq(), {"thread_id": self.id, "count": count})
-        set_committed_value(self, "last_seq", taken)
-        return int(taken or 0)
+        taken = db.session.execute(_next_seq(), {"thread_id": self.id, "count": count}).one()
+        for name, value in taken._mapping.items():
+            set_committed_value(self, name, value)
+        return int(taken.last_seq)
 
     def person_spoke(self) -> None:
         """A person's word ends the agents' exchange: the breaker is lifted, what it held back is dropped."""
@@ -243,6 +244,10 @@ class ThreadRead(Row, Model):
         return mark
 
 
+_COUNTED = ("last_seq", "agent_turns", "agent_tokens", "paused_at", "paused_seq")
+"""What is known anew with a number: who waited for the row read the others before."""
+
+
 @cache
 def _next_seq() -> Any:
     """Put together once: every post asks it."""
@@ -250,6 +255,6 @@ def _next_seq() -> Any:
         update(Thread)
         .where(Thread.id == bindparam("thread_id"))
         .values(last_seq=Thread.last_seq + bindparam("count"))
-        .returning(Thread.last_seq)
+        .returning(*(getattr(Thread, name) for name in _COUNTED))
         .execution_options(synchronize_session=False, touched=True)
     )

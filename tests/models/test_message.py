@@ -1,9 +1,11 @@
 """What its author, and others, may do with a message."""
 
 import pytest
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import update
 
 from models import Message, User
-from models.base import changes_of
+from models.base import changes_of, utcnow
 from models.errors import Conflict, Forbidden, Invalid
 from models.message import Answer
 from tests.models.conftest import Room
@@ -34,6 +36,15 @@ def test_an_edit_with_the_same_text_is_none(room: Room) -> None:
     message.edit(room.mara, "same")
 
     assert message.edited_at is None
+
+
+def test_what_was_deleted_in_another_tab_is_edited_no_more(room: Room, db: SQLAlchemy) -> None:
+    message = room.say("mine")
+    gone = {"deleted_at": utcnow(), "content": "", "content_html": ""}
+    db.session.connection().execute(update(Message.__table__).values(**gone))
+
+    with pytest.raises(Conflict):
+        message.edit(room.mara, "back again")
 
 
 def test_deleting_takes_the_text_and_stops_who_would_answer(room: Room) -> None:

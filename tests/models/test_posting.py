@@ -2,8 +2,10 @@
 
 import pytest
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import update
 
-from models import Delivery, Draft, Message
+from models import Delivery, Draft, Message, Thread
+from models.base import utcnow
 from models.errors import Conflict, Invalid
 from models.message import Answer
 from models.posting import deliver, post, post_all
@@ -167,6 +169,26 @@ class TestBreaker:
 
         assert room.thread.paused_at is None
         assert len(held.deliveries) == 1
+
+    def test_continue_delivers_what_a_person_delivered_meanwhile_no_more(self, room: Room) -> None:
+        held = self.exchange(room)
+        [key] = held.meta["held"]
+        deliver(room.thread, held, key)
+
+        assert room.thread.resume() == []
+        assert [delivery.target_agent_key for delivery in held.deliveries] == [key]
+
+    def test_a_pause_that_began_while_a_person_waited_for_his_number_ends_with_it(
+        self, room: Room, db: SQLAlchemy
+    ) -> None:
+        assert room.thread.paused_at is None
+        paused = {"paused_at": utcnow(), "paused_seq": 1, "agent_turns": BREAKER_TURNS + 1}
+        db.session.connection().execute(update(Thread.__table__).values(**paused))
+
+        room.say("stop that")
+
+        db.session.expire(room.thread)
+        assert (room.thread.paused_at, room.thread.agent_turns) == (None, 0)
 
     def test_stop_drops_what_was_held(self, room: Room) -> None:
         held = self.exchange(room)
