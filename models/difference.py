@@ -8,6 +8,8 @@ from itertools import takewhile, zip_longest
 
 STEPS = 200_000
 """What a comparison may cost, about 0.1 s: over 600 changed lines, after which all of them are changed."""
+LINES = 10_000
+"""Of two longer texts no comparison is shown: a page of so many lines would hold up everybody else."""
 CONTEXT = 3
 """How many lines stay around a change."""
 
@@ -22,6 +24,10 @@ class Line:
     text: str
     old: int | None
     new: int | None
+
+
+def too_long(old: str, new: str) -> bool:
+    return old.count("\n") + new.count("\n") > LINES
 
 
 def compare(old: str, new: str) -> list[Line]:
@@ -76,6 +82,9 @@ def side_by_side(hunk: Sequence[Line]) -> Iterator[tuple[Line | None, Line | Non
 
 def unified(old: str, new: str, context: int = CONTEXT) -> list[str]:
     """The lines of a unified diff, from its first `@@` on; none when nothing changed."""
+    if too_long(old, new):
+        before, after = (text.count("\n") + 1 for text in (old, new))
+        return [f"@@ too long to compare: {before:,} lines become {after:,} @@"]
     return [
         text
         for hunk in hunks(compare(old, new), context)

@@ -23,7 +23,8 @@ class Execution:
 
     @classmethod
     def hold(cls, run_id: UUID) -> Execution:
-        """These rows as they are now, locked."""
+        """These rows as they are now, locked; the log first, as for who decides."""
+        audit.lock()
         run = db.session.get_one(Run, run_id)
         approval = db.session.get_one(Approval, run.approval_id)
         proposal = db.session.get_one(Proposal, approval.subject_id)

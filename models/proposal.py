@@ -468,7 +468,11 @@ class Proposal(Row, Stateful, Model):
             proposal.listed = True
 
     def _hold(self, session_id: UUID | None) -> Decider:
-        """The person who decides, and this row as it is now, held until the transaction ends."""
+        """The person who decides, and this row as it is now, held until the transaction ends.
+
+        The log comes first, as for everybody who changes rights: else two would wait crosswise.
+        """
+        audit.lock()
         by = Decider.of(session_id, self.project_id)
         db.session.refresh(self, with_for_update=True)
         if not self.listed and self.thread.owner_user_id != by.user.id:

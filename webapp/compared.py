@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from flask import current_app
 
-from models.difference import Line, compare, side_by_side
+from models.difference import Line, compare, side_by_side, too_long
 from models.difference import hunks as changed
 from models.hidden import hidden, made_visible
 from models.markup import render
@@ -45,8 +45,10 @@ def hidden_in(content: str) -> list[str]:
     return _beside(content, partial(hidden, content))
 
 
-def hunks(old: str, new: str) -> list[Hunk]:
-    """What differs, with hidden characters written out; empty when nothing does."""
+def hunks(old: str, new: str) -> list[Hunk] | None:
+    """What differs, with hidden characters written out; empty when nothing does, None when it is too long."""
+    if too_long(old, new):
+        return None
     return _beside(old + new, lambda: [_hunk(lines) for lines in changed(compare(old, new))])
 
 

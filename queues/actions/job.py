@@ -36,7 +36,7 @@ class Job:
     """The person who approved it."""
     params: Params
     key: str
-    """For the other side: the same in every attempt of this approval (an Idempotency-Key)."""
+    """For the other side, an Idempotency-Key: of the same bytes the same, also when they are tried again."""
 
     @classmethod
     def of(cls, execution: Execution) -> Job:
@@ -52,5 +52,5 @@ class Job:
             agent_key=said["proposed_by"],
             decided_by=approval.user_id,
             params=params_of(said["action_type"], said["params"]),
-            key=f"teamroom-{approval.id}",
+            key=f"teamroom-{proposal.id}-{approval.digest[:16]}",
         )

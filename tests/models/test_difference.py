@@ -52,6 +52,11 @@ def test_the_end_of_a_line_is_a_difference() -> None:
     assert unified("a\n", "a\r\n") == ["@@ -1,2 +1,2 @@", "-a", "+a\r", " "]
 
 
+def test_what_would_fill_a_page_for_ever_is_not_compared() -> None:
+    assert unified("\n" * 9_000, "\n" * 1_001) == ["@@ too long to compare: 9,001 lines become 1,002 @@"]
+    assert unified("\n" * 9_000, "\n" * 1_000)[0].startswith("@@ -")
+
+
 def test_what_goes_stands_beside_what_comes() -> None:
     [hunk] = hunks(compare("one\ntwo\nthree", "one\n2\n2b\nthree"))
 

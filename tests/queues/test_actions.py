@@ -370,13 +370,14 @@ def test_what_cannot_be_loaded_has_not_begun(
     assert office.wait(proposal_id, "failed").execution_result == steps.BROKEN
 
 
-def test_the_world_is_asked_once_with_the_approvals_key(office: Office, act: Act) -> None:
+def test_the_world_is_asked_once_with_the_key_of_its_bytes(office: Office, act: Act) -> None:
     proposal_id, run_id = office.approved("api_call")
     act()
     act()
     proposal = office.wait(proposal_id)
 
-    assert office.world.keys == [f"teamroom-{office.approval_of(run_id).id}"]
+    approval = office.approval_of(run_id)
+    assert office.world.keys == [f"teamroom-{approval.subject_id}-{approval.digest[:16]}"]
     assert proposal.execution_result == "The server answered 200."
 
 

@@ -38,7 +38,7 @@ def test_an_approved_request_leaves_once_with_its_secret(office: Office, server:
 
     [request] = server.requests
     assert b"Authorization: Bearer s3cret-value" in request
-    assert f"Idempotency-Key: teamroom-{proposal.approval_id}".encode() in request
+    assert f"Idempotency-Key: teamroom-{proposal.id}-{proposal.digest[:16]}".encode() in request
     assert proposal.execution_result == f'{NAME}:{server.port} answered 200 with 9 bytes:\n{{"id": 7}}'
     assert office.run(run_id).report == proposal.execution_result
 
