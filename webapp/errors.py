@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from models import errors
-from models.base import db
+from models.base import db, reading
 
 STATUS: dict[type[errors.DomainError], int] = {
     errors.Invalid: 422,
@@ -115,7 +115,8 @@ def _domain(error: errors.DomainError) -> BaseResponse:
     if not wants_json() and error.code in ("sign_in", "reauthenticate"):
         return _to_sign_in()
     retry_after = 1 if isinstance(error, errors.Busy) else getattr(error, "retry_after", None)
-    row = _as_published(error.row) if isinstance(error, errors.Conflict) else None
+    with reading():  # who lost does not wait for the lock of somebody who writes
+        row = _as_published(error.row) if isinstance(error, errors.Conflict) else None
     return answer(
         status, error.message, code=error.code, fields=error.fields, retry_after=retry_after, row=row
     )

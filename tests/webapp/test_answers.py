@@ -12,10 +12,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.routing import Rule
 
-from models.errors import Busy, ExecutorOffline
+from models import Thread, base, db
+from models.errors import Busy, Conflict, ExecutorOffline
 from models.policy import OPEN
 from tests import factories
+from tests.support.databases import Database
 from tests.webapp.conftest import Site
 from webapp import doctor
 from webapp.assets import Assets, assets
@@ -163,6 +166,30 @@ def test_each_failure_has_its_answer_and_tells_nothing_more(
         assert "Traceback" not in text
     if code == "busy":
         assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.databases("sqlite")
+def test_who_lost_is_told_so_while_another_writes(
+    make_app: Callable[..., Flask], site: Site, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row that stands is read after the rollback, when somebody else may have the write lock."""
+    monkeypatch.setattr(base, "BUSY_PATIENCE", 0.05)
+    app, other = make_app(), sqlite3.connect(database.url.removeprefix("sqlite:///"), isolation_level=None)
+
+    def lose() -> None:
+        row = db.session.get_one(Thread, site.project.room.id)
+        db.session.rollback()
+        other.execute("BEGIN IMMEDIATE")
+        raise Conflict("somebody was first", row=row)
+
+    app.view_functions["lose"] = policy(OPEN)(lose)
+    app.url_map.add(Rule("/api/lose", endpoint="lose", methods=["POST"]))
+    token = factories.token(site.project, "worker")[1]
+    db.session.commit()
+    answer = factories.bearer(app, token).post("/api/lose")
+    other.close()
+
+    assert (answer.status_code, answer.get_json()["row"]["title"]) == (409, "Team Room")
 
 
 def test_what_broke_is_written_down_under_the_number_that_was_told(
