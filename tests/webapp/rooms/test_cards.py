@@ -264,14 +264,16 @@ def test_the_diff_is_of_what_is_stored_now(
     house: House, mara: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proposal = propose(house, "edit_doc", base_digest="0" * 64)
-    lines = ["--- before", "+++ after", "@@ -1 +1 @@", "-o\u200bne", "+<b>two</b>"]
+    lines = ["@@ -1,2 +1,2 @@", "-o\u200bne", "--- gone", "+<b>two</b>", "+++ come"]
     monkeypatch.setattr(ACTIONS["edit_doc"], "diff", lambda self, project_id: lines)
     page = mara.get(f"/proposals/{proposal.id}/diff").text
 
     assert f'src="/proposals/{proposal.id}/diff"' in shown(mara, house, proposal)
     assert '<span class="del">-o⟨U+200B⟩ne' in page
     assert '<span class="add">+&lt;b&gt;two&lt;/b&gt;' in page
-    assert page.count('class="hunk"') == 3
+    assert '<span class="del">--- gone' in page, "not a head: the lines of a diff begin at its first @@"
+    assert '<span class="add">+++ come' in page
+    assert page.count('class="hunk"') == 1
 
 
 def test_what_cannot_be_compared_says_so(house: House, mara: FlaskClient, jonas: FlaskClient) -> None:
