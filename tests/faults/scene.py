@@ -3,16 +3,14 @@
 import os
 import random
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 from uuid import UUID
 
 from flask import Flask
 from sqlalchemy import select
 
-from models import Delivery, Message, Project, Stream, User, UserSession, db, labs
-from models.agent import Agent
+from models import Message, Project, Stream, User, UserSession, db, labs
 from models.base import reading
 from realtime import tickets
 from tests.faults.history import Event, anomalies
@@ -40,8 +38,6 @@ class Scene:
         project = Project.create("oasis", "Oasis")
         labs.write(project.id, {"team_room": True})
         User.create("jonas@example.org", "Jonas", None).join(project, "member")
-        for key in ("trunks", "bulma"):
-            Agent.provision(project.id, key, key.title())
         self.stream, self.thread_id = f"project:{project.id}", project.room.id
         self.senders = [self._sender(project, number) for number in range(senders)]
         self.readers = [self._reader(project, number) for number in range(readers)]
@@ -127,22 +123,8 @@ class Scene:
         )
         return [(seq, said_in(content)) for seq, content in rows]
 
-    def deliveries(self) -> list[tuple[str, bool]]:
-        """(status, whether its answer is there) of every delivery."""
-        rows = db.session.execute(
-            select(Delivery.status, Message.id).outerjoin(Message, Message.id == Delivery.reply_id)
-        )
-        return [(status, message_id is not None) for status, message_id in rows]
-
     def read(self, query: Callable[[], T]) -> T:
         with self.app.app_context(), reading():
             answer = query()
             db.session.remove()
         return answer
-
-    @contextmanager
-    def paused(self, name: str) -> Iterator[None]:
-        process = self.live.processes[name]
-        process.pause()
-        yield
-        process.resume()
