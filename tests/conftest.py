@@ -20,6 +20,7 @@ from tests.support.client import StrictClient
 from tests.support.databases import SECRET_KEY, Database, PostgresqlDatabases, SqliteDatabases
 from tests.support.live import Live
 from tests.support.redis import RedisServer
+from tests.support.rounds import ROUNDS
 from webapp import create_app, memory
 
 KINDS = ("sqlite", "postgresql")
@@ -76,6 +77,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed and live is not None:
         report.sections.append(("logs", live.logs()))
     return report
+
+
+@pytest.fixture(params=range(ROUNDS))
+def each_round(request: pytest.FixtureRequest) -> int:
+    """`make chaos` runs each test again that uses it: a kill hits another moment every time."""
+    number: int = request.param
+    return number
 
 
 @pytest.fixture(scope="session")

@@ -258,20 +258,47 @@ def test_a_fresh_clone_is_set_up_by_every_command_that_needs_it(command: str) ->
     assert re.search(r"-m scripts\.setup (run|test|check)$", ours[0]), does.stdout
 
 
-def test_chaos_multiplies_every_test_that_kills() -> None:
+DIES = re.compile(r"\b(?:KILLED|CRASHPOINT|RuleBasedStateMachine)\b")
+AGAIN = re.compile(r"each_round|\bROUNDS\b|\borders\(")
+
+
+def done_once(root: Path, chaos: list[str]) -> list[str]:
+    """Test files that kill at a crashpoint, or try orders, and that `make chaos` does not do more often."""
+    found = []
+    for file in sorted((root / "tests").rglob("test_*.py")):
+        text, path = file.read_text(), file.relative_to(root)
+        ours = path.name != Path(__file__).name and DIES.search(text)
+        if ours and not (AGAIN.search(text) and any(path.is_relative_to(each) for each in chaos)):
+            found.append(str(path))
+    return found
+
+
+def test_chaos_multiplies_every_test_that_kills_or_tries_orders() -> None:
     does = subprocess.run(["make", "-n", "chaos"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {"tests/faults", "tests/queues/test_killed.py", "tests/webapp/test_fuzz.py"} <= set(
-        does.stdout.split()
-    )
-    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/queues/test_killed.py"]
+    chaos = [word for word in does.stdout.split() if word.startswith("tests/")]
+    assert {"tests/faults", "tests/webapp/test_fuzz.py"} <= set(chaos)
+    assert done_once(ROOT, chaos) == []
+    killed = ["tests/queues/test_killed.py", "tests/queues/test_actions_killed.py"]
 
     done = subprocess.run(
-        collect, cwd=ROOT, env=os.environ | {"CHAOS": "3"}, capture_output=True, text=True, check=True
-    )
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", *killed],
+        cwd=ROOT, env=os.environ | {"CHAOS": "3"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
 
     names = Counter(re.findall(r"^\S+::(\w+)", done.stdout, re.MULTILINE))
     assert names["test_killed_at"] == 5 * 3
     assert {number % 3 for number in names.values()} == {0}
+
+
+def test_a_killing_test_that_chaos_leaves_out_or_does_once_is_caught(tmp_path: Path) -> None:
+    """The control."""
+    folder = tmp_path / "tests" / "queues"
+    folder.mkdir(parents=True)
+    (folder / "test_a.py").write_text("from models.crashpoint import KILLED\nuse('each_round')\n")
+    (folder / "test_b.py").write_text("class Any(RuleBasedStateMachine): ...\n")
+
+    assert done_once(tmp_path, ["tests/queues/test_a.py"]) == ["tests/queues/test_b.py"]
+    assert len(done_once(tmp_path, ["tests/queues/test_b.py"])) == 2
 
 
 def test_nothing_that_is_ignored_is_in_the_repository() -> None:

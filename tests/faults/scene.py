@@ -1,6 +1,5 @@
 """A fault run: two web processes, insisting senders, readers that catch up, and something that goes wrong."""
 
-import os
 import random
 import socket
 from collections.abc import Callable
@@ -21,8 +20,6 @@ from tests.support.processes import free_port, wait_until
 from webapp import csrf
 
 T = TypeVar("T")
-ROUNDS = int(os.environ.get("CHAOS", "1"))
-"""How often each fault happens in a run; `make chaos` has twenty."""
 
 
 class Scene:

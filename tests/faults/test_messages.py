@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 
-from tests.faults.scene import ROUNDS, Scene
+from tests.faults.scene import Scene
 from tests.support import live as commands
 from tests.support.live import Live
 from tests.support.processes import wait_until
+from tests.support.rounds import ROUNDS
 
 
 @pytest.fixture

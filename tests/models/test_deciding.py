@@ -6,7 +6,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from flask_sqlalchemy import SQLAlchemy
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
@@ -24,19 +24,12 @@ from models.decider import Decider
 from models.errors import DomainError
 from models.policy import ROLES
 from models.wish import Wish
+from tests.support.orders import orders
 
 TABS = 2
 CONTENTS = st.sampled_from(["one", "two"])
 TAB = st.integers(0, TABS - 1)
-EXAMPLES = settings(
-    max_examples=12,
-    stateful_step_count=25,
-    report_multiple_bugs=False,
-    phases=[Phase.generate],
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=True,
-)
+EXAMPLES = orders(12, steps=25)
 
 
 class Deciding(RuleBasedStateMachine):
@@ -223,5 +216,5 @@ def test_the_machine_catches_a_rule_that_is_broken(
     broken(monkeypatch)
 
     with pytest.raises((AssertionError, IntegrityError)):
-        run_state_machine_as_test(Deciding, settings=settings(EXAMPLES, max_examples=100))
+        run_state_machine_as_test(Deciding, settings=settings(EXAMPLES, max_examples=100, derandomize=True))
     database.session.rollback()

@@ -16,6 +16,8 @@ from tests.support.processes import Process, wait_until
 POINTS = ("action.claimed", "action.begun", "action.performed", "action.before_commit", "action.recorded")
 Work = Callable[..., Process]
 
+pytestmark = pytest.mark.usefixtures("each_round")
+
 
 @pytest.fixture
 def work(live: Live) -> Work:

@@ -8,7 +8,7 @@ from uuid import UUID
 import hypothesis.strategies as st
 import pytest
 from flask_sqlalchemy import SQLAlchemy
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
@@ -27,17 +27,10 @@ from models.wish import Wish
 from queues.actions import steps
 from queues.actions.steps import Claimed
 from queues.sweeper import Sweeper
+from tests.support.orders import orders
 
 ENDED = ("success", "error", "cancelled")
-EXAMPLES = settings(
-    max_examples=12,
-    stateful_step_count=40,
-    report_multiple_bugs=False,
-    phases=[Phase.generate],
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    derandomize=True,
-)
+EXAMPLES = orders(12, steps=40)
 
 
 class Acting(RuleBasedStateMachine):
@@ -217,5 +210,5 @@ def test_the_machine_catches_a_rule_that_is_broken(
     broken(monkeypatch)
 
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Acting, settings=settings(EXAMPLES, max_examples=60))
+        run_state_machine_as_test(Acting, settings=settings(EXAMPLES, max_examples=60, derandomize=True))
     database.session.rollback()

@@ -17,7 +17,6 @@ from models.base import db, reading
 from models.crashpoint import KILLED
 from models.errors import Busy
 from queues.sweeper import Sweeper
-from tests.faults.scene import ROUNDS
 from tests.queues.crew import Crew
 from tests.support.live import Live
 from tests.support.processes import Process, wait_until
@@ -32,6 +31,8 @@ POINTS = (
     "finish.before_commit",
     "finish.after_commit",
 )
+
+pytestmark = pytest.mark.usefixtures("each_round")
 
 
 @pytest.fixture
@@ -61,13 +62,6 @@ def work(live: Live, model: Callable[[dict], str]) -> Callable[..., Process]:
         return live.start(name, "worker", **endpoint, **variables)
 
     return work
-
-
-@pytest.fixture(autouse=True, params=range(ROUNDS))
-def each_round(request: pytest.FixtureRequest) -> int:
-    """`make chaos` runs each test again, since a kill hits another moment every time."""
-    number: int = request.param
-    return number
 
 
 def wait_dead(process: Process) -> int:

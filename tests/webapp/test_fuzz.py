@@ -27,9 +27,9 @@ from models.message import Draft
 from models.posting import post
 from models.session import UserSession
 from tests import factories
-from tests.faults.scene import ROUNDS
 from tests.support import live as commands
 from tests.support.live import Live
+from tests.support.rounds import ROUNDS
 from tests.webapp.conftest import Site
 from tests.webapp.hostile import BODIES, FRAMES, HEADERS, KINDS, PLACES, VALUES, WRONG
 from webapp.csrf import token_for
