@@ -1,17 +1,20 @@
-"""A worker of actions killed at each of its worst moments: no effect happens twice (I3, T-AP8)."""
+"""Who decides or carries out, killed at each of the worst moments: no effect happens twice (I3, T-AP8)."""
 
 import sys
 from collections.abc import Callable
 from uuid import UUID
 
+import httpx2
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from models import Task
+from models import Approval, Task, UserSession, db
 from models.crashpoint import KILLED
 from tests.queues.acting import Office
 from tests.support.live import Live
 from tests.support.processes import Process, wait_until
+from webapp.csrf import HEADER, token_for
 
 POINTS = ("action.claimed", "action.begun", "action.performed", "action.before_commit", "action.recorded")
 Work = Callable[..., Process]
@@ -85,3 +88,43 @@ def test_a_build_that_acts_before_it_wrote_that_it_begins_is_caught(office: Offi
     assert taken_up_again(office, run_id, work, "forgets_that_it_began") == "success"
     assert office.world.effects == 2
     assert len(set(office.world.keys)) == 1, "what the other side could have told them apart by"
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("point", ["decide.before_commit", "decide.after_commit"])
+def test_a_click_whose_web_died_decides_once(point: str, office: Office, live: Live, work: Work) -> None:
+    proposal_id = office.propose("api_call")
+    click = clicker(office, live, proposal_id)
+    web = live.start("web", CRASHPOINT=point)
+    live.wait_web()
+    with pytest.raises(httpx2.TransportError):
+        click()
+    wait_until(lambda: not web.alive, what="the death of web")
+    assert office.read(approvals) == (1 if point == "decide.after_commit" else 0)
+
+    live.start("web")
+    live.wait_web()
+    again, once_more = click(), click()
+    work()
+    office.wait(proposal_id, timeout=20)
+
+    if point == "decide.after_commit":
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "decided")
+    else:
+        assert again.status_code == 200
+    assert (once_more.status_code, once_more.json()["error"]["code"]) == (409, "decided")
+    assert office.read(approvals) == office.world.effects == 1
+
+
+def clicker(office: Office, live: Live, proposal_id: UUID) -> Callable[[], httpx2.Response]:
+    """Mara's click on Approve, as often as it is called."""
+    _, secret = UserSession.start(office.crew.mara, "127.0.0.1", "pytest")
+    db.session.commit()
+    proposal = office.proposal(proposal_id)
+    said = {"digest": proposal.digest, "name": proposal.action.object_name}
+    address, headers = f"{live.url}/api/proposals/{proposal_id}/approve", {HEADER: token_for(secret)}
+    return lambda: httpx2.post(address, json=said, headers=headers, cookies={"tr_sid": secret}, timeout=10)
+
+
+def approvals(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Approval)) or 0

@@ -17,6 +17,7 @@ from models.base import db, reading
 from models.crashpoint import KILLED
 from models.errors import Busy
 from queues.sweeper import Sweeper
+from queues.watchdog import Watchdog
 from tests.queues.crew import Crew
 from tests.support.live import Live
 from tests.support.processes import Process, wait_until
@@ -211,3 +212,33 @@ def test_the_clock_ends_what_a_hanging_model_leaves_and_leaves_well(
     assert ended.reason == "Trunks did not answer in 1 seconds"
     assert crew.answers() == []
     assert [clock.stop() for clock in clocks] == [0, 0]
+
+
+DUTIES = {
+    # what is late, the duty that ends it, and how it then stands
+    "sweeper": ({"lease_until": 1}, lambda: Sweeper().sweep(), ("queued", 1)),
+    "watchdog": ({"progress_at": 200}, lambda: Watchdog(1).watch(), ("failed", 0)),
+}
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("duty", DUTIES)
+def test_what_a_clock_did_before_it_was_killed_is_done_once(crew: Crew, live: Live, duty: str) -> None:
+    late, another_clock, becomes = DUTIES[duty]
+
+    def overdue(text: str) -> UUID:
+        asked = crew.ask(text)
+        assert db.session.get_one(Delivery, asked).take()
+        db.session.commit()
+        crew.age(asked, **late)
+        return asked
+
+    first = overdue("@trunks one")
+    soon = {"WATCHDOG_SECONDS": "1"} if duty == "watchdog" else {}
+    assert wait_dead(live.start("clock", CRASHPOINT=f"clock.{duty}", **soon)) == KILLED
+    second = overdue("@trunks two")
+
+    assert another_clock() == 1, "the one that nobody had ended"
+    ended = [crew.delivery(each) for each in (first, second)]
+    assert [(each.status, each.losses) for each in ended] == [becomes, becomes]
+    assert crew.answers() == []

@@ -7,6 +7,7 @@ from flask import Response, jsonify
 
 from models import labs
 from models.base import db
+from models.crashpoint import crashpoint
 from models.errors import NotFound
 from models.proposal import Proposal
 from models.proposal_fold import ProposalFold
@@ -141,5 +142,7 @@ def _to_decide(proposal_id: UUID) -> Proposal:
 
 def _done(proposal: Proposal) -> Response:
     said = says(proposal)
+    crashpoint("decide.before_commit")
     db.session.commit()
+    crashpoint("decide.after_commit")
     return jsonify(said)
