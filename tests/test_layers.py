@@ -40,6 +40,16 @@ ONLY_IN = {
     **dict.fromkeys(("http", "urllib3", "requests", "aiohttp", "ftplib", "smtplib", "websocket"), ()),
 }
 REACHING = {"socket.create_connection", "socket.getaddrinfo", "urllib.request", "asyncio.open_connection"}
+# Who may touch a file by its path (T-FS3): one door for paths that people and agents give, and those whose
+# paths no request, person or agent has a word in.
+FILES = (
+    "models.workspace",
+    "models.guessable", "agents.prompts", "agents.scripted_server", "webapp.assets", "webapp.config",
+    "webapp.ballast", "webapp.release",
+)  # fmt: skip
+OPENING = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "send_file",
+           "send_from_directory"}  # fmt: skip
+ARCHIVES = {"zipfile", "tarfile"}
 WRITES = re.compile(r"\b(?:insert\s+into|update|delete\s+from)\s+\"?(\w+)", re.IGNORECASE)
 
 
@@ -155,6 +165,26 @@ def servers_asked_elsewhere(tree: Tree) -> list[str]:
         f"{module}:{getattr(node, 'lineno', 0)} reaches out"
         for module, node in named
         if module != "queues.egress"
+    ]
+
+
+def files_out_of_place(tree: Tree) -> list[str]:
+    """Whatever opens, reads, writes or sends a file by a path."""
+    calls = [(module, node) for module, node in tree.nodes(ast.Call) if isinstance(node, ast.Call)]
+    return [
+        f"{module}:{node.lineno} calls {ast.unparse(node.func)}"
+        for module, node in calls
+        if ast.unparse(node.func).rpartition(".")[2] in OPENING and module not in FILES
+    ]
+
+
+def archives_unpacked(tree: Tree) -> list[str]:
+    """Nothing unpacks an archive (T-FS5): no path in it can lead anywhere, and nothing grows."""
+    calls = [(module, node) for module, node in tree.nodes(ast.Call) if isinstance(node, ast.Call)]
+    return [f"{each.where} imports {each.target}" for each in tree.imports() if each.target in ARCHIVES] + [
+        f"{module}:{node.lineno} unpacks"
+        for module, node in calls
+        if ast.unparse(node.func).rpartition(".")[2] == "unpack_archive"
     ]
 
 
@@ -284,6 +314,31 @@ CONTROLS: list[tuple[Rule, dict[str, str], dict[str, str]]] = [
         servers_asked_elsewhere,
         {"models/a.py": "import socket\nsocket.create_connection(('a', 1))\n"},
         {"queues/egress.py": "import socket\nsocket.getaddrinfo('a', 1)\n"},
+    ),
+    (
+        files_out_of_place,
+        {"webapp/a.py": "def f(path):\n    return send_file(path)\n"},
+        {"webapp/assets.py": "send_from_directory('static', 'a.css')\n"},
+    ),
+    (
+        files_out_of_place,
+        {"queues/a.py": "import os\nos.open('a', os.O_RDONLY)\n"},
+        {"models/workspace.py": "import os\nos.open('a', os.O_RDONLY)\n"},
+    ),
+    (
+        files_out_of_place,
+        {"agents/a.py": "(FOLDER / name).read_text()\n"},
+        {"agents/a.py": "opened = thread.is_open\nresponse.read()\n"},
+    ),
+    (
+        archives_unpacked,
+        {"queues/a.py": "def f():\n    from zipfile import ZipFile\n"},
+        {"queues/a.py": "from gzip import compress\n"},
+    ),
+    (
+        archives_unpacked,
+        {"models/workspace.py": "from shutil import unpack_archive\nunpack_archive('a')\n"},
+        {"models/workspace.py": "import shutil\nshutil.which('a')\n"},
     ),
     (
         environment_read,
