@@ -120,6 +120,20 @@ def test_the_timeline_only_grows(room: Room, db: SQLAlchemy) -> None:
     assert db.session.scalars(select(TaskEvent.content).where(TaskEvent.seq == 2)).one() == "so far"
 
 
+@pytest.mark.databases("sqlite")
+def test_without_the_triggers_the_timeline_can_be_changed(room: Room, db: SQLAlchemy) -> None:
+    """The control: it is the triggers that refuse."""
+    Task.promote(room.say("a"), room.mara)
+    db.session.commit()
+    for name in append_only.names("sqlite"):
+        db.session.execute(text(f"DROP TRIGGER {name}"))
+
+    db.session.execute(text("UPDATE task_events SET content = 'x'"))
+    assert db.session.scalars(select(TaskEvent.content)).all() == ["x"]
+    db.session.execute(text("DELETE FROM task_events"))
+    assert db.session.scalars(select(TaskEvent)).all() == []
+
+
 @pytest.mark.parametrize("source", ["proposal", "message"])
 def test_the_database_refuses_a_task_from_nowhere(room: Room, db: SQLAlchemy, source: str) -> None:
     task = Task(project_id=room.project.id, number=1, title="x", source=source)
