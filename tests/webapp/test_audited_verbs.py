@@ -14,10 +14,19 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
 
-from models import BrainDoc, ExecutorRequest, Invite, Proposal, UserSession
+from models import (
+    AllowedHost,
+    BrainDoc,
+    ExecutorRequest,
+    Invite,
+    ProjectSecret,
+    Proposal,
+    UserSession,
+)
 from models.base import utcnow
 from models.user import Membership
 from tests import factories
+from tests.support.databases import SECRET_KEY
 from tests.webapp.conftest import Site
 from tests.webapp.test_invites import accept
 from tests.webapp.test_sessions import form_token, sign_in
@@ -27,7 +36,7 @@ from webapp.pages.audit import ACTIONS
 ROOT = Path(__file__).parents[2]
 RIGHTS = {
     "proposal.decide", "member.manage", "invite.manage", "token.manage", "labs.manage", "project.manage",
-    "agent.provision", "agent.edit", "doc.edit",
+    "agent.provision", "agent.edit", "doc.edit", "host.manage", "secret.manage",
 }  # fmt: skip
 """Whoever uses one of these leaves an entry."""
 UNHEARD = {"POST /api/proposals/<uuid:proposal_id>/later", "DELETE /api/proposals/<uuid:proposal_id>/later"}
@@ -39,6 +48,7 @@ WRITES = ("audit.record", "note", "accounts.note", "refusal.note")
 API, MEMBER = "/api/projects/<uuid:project_id>", "/api/projects/<uuid:project_id>/members/<uuid:user_id>"
 SETTINGS = "/<project_key>/settings"
 PERSON = f"{SETTINGS}/people/<uuid:membership_id>"
+ORIGIN = "https://api.example.org"
 TASK = {"title": "Another", "description": "", "assignee_agent_key": None}
 VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     f"PATCH {MEMBER}": ("member.role", {"role": "viewer"}),
@@ -78,6 +88,13 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     f"POST {SETTINGS}/project/default-agent": ("project.default_agent", {"default_agent_key": ""}),
     f"POST {SETTINGS}/project/new": ("project.created", {"new_name": "A new one"}),
     f"POST {SETTINGS}/project/archive": ("project.archived", {}),
+    f"POST {SETTINGS}/servers/hosts": ("host.allowed", {"host": "api.example.com"}),
+    f"POST {SETTINGS}/servers/hosts/<uuid:host_id>/remove": ("host.forbidden", {}),
+    f"POST {SETTINGS}/servers/secrets": (
+        "secret.stored",
+        {"name": "other", "origin": ORIGIN, "value": "long value"},
+    ),
+    f"POST {SETTINGS}/servers/secrets/<uuid:secret_id>/remove": ("secret.removed", {}),
 }
 """What each address that needs such a right leaves behind, and what it is sent."""
 
@@ -102,6 +119,9 @@ def places(site: Site) -> dict[str, str]:
     assert membership
     proposal = factories.proposal(project.room, bulma)
     invite, _ = Invite.create(project, "member", site.people["owner"])
+    host = AllowedHost.add(project.id, ORIGIN.removeprefix("https://"), site.people["owner"])
+    factories.db.session.flush()
+    secret = ProjectSecret.store(project.id, "token", ORIGIN, "long value", site.people["owner"], SECRET_KEY)
     factories.db.session.flush()
     found = {
         "project_id": project.id,
@@ -110,6 +130,8 @@ def places(site: Site) -> dict[str, str]:
         "membership_id": membership.id,
         "invite_id": invite.id,
         "token_id": factories.token(project, "worker")[0].id,
+        "host_id": host.id,
+        "secret_id": secret.id,
         "agent_id": bulma.id,
         "agent_key": "bulma",
         "doc_type": "runbook",
