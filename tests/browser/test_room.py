@@ -4,7 +4,7 @@ import re
 
 import pytest
 from flask import Flask
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from models import Agent, Draft, Message, Project, User, UserSession, db
 from models.delivery import WATCHDOG_SECONDS
@@ -334,3 +334,37 @@ def test_while_the_server_is_away_the_page_claims_nothing(house: House) -> None:
     expect(mara.page.locator('[data-agent-row="trunks"] [data-doing]')).to_have_text("online")
     expect(mara.answers("bulma")).to_have_count(1, timeout=30_000)
     expect(mara.page.locator("[data-online]:disabled")).to_have_count(0)
+
+
+@pytest.mark.databases("sqlite")
+def test_without_websockets_messages_come_by_poll_and_afterwards_none_comes_twice(house: House) -> None:
+    """As behind a proxy that cuts them: the page asks over HTTP until one stands again."""
+    mara, jonas = house.enter("mara"), house.enter("jonas")
+    transport = jonas.page.locator('[data-conn="transport"]')
+    cut, opened = False, []
+
+    def door(page_side: WebSocketRoute) -> None:
+        if cut:
+            page_side.close()
+        else:
+            opened.extend([page_side, page_side.connect_to_server()])
+
+    jonas.page.route_web_socket(re.compile("/socket.io/"), door)
+    jonas.open()
+    jonas.page.locator("#connection").click()
+    expect(transport).to_have_text("WebSocket", timeout=SLOW)
+
+    cut = True
+    for side in opened:
+        side.close()
+    expect(transport).to_have_text("HTTP, long poll", timeout=SLOW)
+    mara.say("@jonas said while it was cut")
+    expect(jonas.message("said while it was cut")).to_be_visible(timeout=SLOW)
+    jonas.is_in("live")
+
+    cut = False
+    jonas.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(transport).to_have_text("WebSocket", timeout=SLOW)
+    mara.say("@jonas said afterwards")
+    expect(jonas.message("said afterwards")).to_be_visible(timeout=SLOW)
+    assert jonas.messages() == ["@Jonas Weber said while it was cut", "@Jonas Weber said afterwards"]
