@@ -454,7 +454,7 @@ class Proposal(Row, Stateful, Model):
     def decider_left(cls, project_id: UUID, user_id: UUID, name: str) -> None:
         """Somebody decides here no more: what he approved and nobody began is void, and others can decide.
 
-        What waits in his direct conversations is shown to the whole project then.
+        What waits in his direct conversations is shown to the whole project then; what is settled is not.
         """
         approved = select(cls).where(
             cls.project_id == project_id, cls.status == "approved", cls.approved_by == user_id
@@ -463,7 +463,12 @@ class Proposal(Row, Stateful, Model):
             if proposal.run is not None and proposal.run.status == "queued":
                 proposal.void(f"{name} may not decide here any more")
         hidden = select(cls).join(Thread, Thread.id == cls.thread_id)
-        hidden = hidden.where(cls.project_id == project_id, Thread.owner_user_id == user_id, ~cls.listed)
+        hidden = hidden.where(
+            cls.project_id == project_id,
+            cls.status.in_(("proposed", "approved")),
+            Thread.owner_user_id == user_id,
+            ~cls.listed,
+        )
         for proposal in db.session.scalars(hidden.order_by(cls.id)):
             proposal.listed = True
 

@@ -421,6 +421,19 @@ def test_it_waits_for_the_project_from_when_its_owner_may_not_decide(desk: Desk,
     assert proposal.listed
 
 
+def test_what_is_settled_stays_between_the_two_when_its_owner_may_decide_no_more(
+    desk: Desk, dm: Thread
+) -> None:
+    session = desk.session(desk.kim)
+    settled, rejected = desk.propose(thread=dm), desk.propose(thread=dm)
+    settled.approve(session, settled.digest)
+    settled.carried_out("executed", "what came of it")
+    rejected.reject(session, rejected.digest, "no")
+    demoted(desk, desk.db.session.get_one(UserSession, session))
+
+    assert not settled.listed and not rejected.listed
+
+
 # Put aside, listed, audited.
 
 
