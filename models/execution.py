@@ -93,4 +93,4 @@ class Execution:
         # Last in the transaction: whoever appends holds the end of the log.
         audit.record("system", f"proposal.{what}", f"proposal {self.proposal.id}",
                      project_id=self.proposal.project_id, digest=self.approval.digest,
-                     run=str(self.run.id), reason=why[:500])  # fmt: skip
+                     run=str(self.run.id), **self.proposal.for_log(why[:500]))  # fmt: skip

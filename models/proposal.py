@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -417,7 +418,7 @@ class Proposal(Row, Stateful, Model):
             raise Conflict(f"what became of this is known: it is {self._stands}", row=self)
         self.carried_out(outcome, said)
         audit.record(by.key, "proposal.settled", self._name, project_id=self.project_id, digest=self.digest,
-                     run=str(run.id), outcome=outcome, reason=more)  # fmt: skip
+                     run=str(run.id), outcome=outcome, **self.for_log(more))  # fmt: skip
 
     def carried_out(self, status: str, result: str) -> None:
         """Executed or failed, and what came of it: what people read on the card."""
@@ -447,8 +448,17 @@ class Proposal(Row, Stateful, Model):
             raise Conflict("nothing is approved that could be voided", row=self)
         self._void(reason, {})
         audit.record("system", "proposal.voided", self._name, project_id=self.project_id, digest=self.digest,
-                     reason=reason)  # fmt: skip
+                     **self.for_log(reason))  # fmt: skip
         self._show()
+
+    def for_log(self, text: str) -> dict[str, str]:
+        """What was said or came of it, for the audit log: of a hidden one only its SHA-256.
+
+        Owners read that log, and not what is said in direct conversations.
+        """
+        if self.listed or not text:
+            return {"reason": text}
+        return {"reason_sha256": hashlib.sha256(text.encode()).hexdigest()}
 
     @classmethod
     def decider_left(cls, project_id: UUID, user_id: UUID, name: str) -> None:
@@ -532,7 +542,7 @@ class Proposal(Row, Stateful, Model):
         )
         audit.record(by.key, f"proposal.{decision}", self._name, project_id=self.project_id,
                      digest=self.digest, approval=str(approval.id), action_type=self.action_type,
-                     reason=reason)  # fmt: skip
+                     **self.for_log(reason))  # fmt: skip
         return approval
 
     def _void(self, reason: str, changed: dict[str, Any]) -> None:

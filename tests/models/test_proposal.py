@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from models.errors import (
     ReauthenticationNeeded,
     TooMany,
 )
+from models.execution import Execution
 from models.proposal import OPEN_PER_AGENT
 from models.session import FRESH, UserSession
 from models.wish import Wish
@@ -431,7 +433,8 @@ def test_what_is_settled_stays_between_the_two_when_its_owner_may_decide_no_more
     rejected.reject(session, rejected.digest, "no")
     demoted(desk, desk.db.session.get_one(UserSession, session))
 
-    assert not settled.listed and not rejected.listed
+    assert not settled.listed
+    assert not rejected.listed
 
 
 # Put aside, listed, audited.
@@ -486,6 +489,26 @@ def test_every_decision_is_in_the_audit_log_with_its_digest(desk: Desk) -> None:
     assert [entry.digest for entry in entries] == digests
     assert {entry.actor for entry in entries} == {f"person:{desk.kim.id}"}
     assert {entry.subject for entry in entries} == {f"proposal {proposal.id}"}
+
+
+def test_owners_do_not_read_in_the_audit_log_what_a_conversation_said(desk: Desk, dm: Thread) -> None:
+    session, words = desk.session(desk.kim), "because of the merger"
+    rejected, failed, settled = (desk.propose(thread=dm) for _ in range(3))
+    rejected.reject(session, rejected.digest, words)
+    for proposal in (failed, settled):
+        proposal.approve(session, proposal.digest)
+        assert proposal.run
+        held = Execution.hold(proposal.run.id)
+        token = held.claim("worker") or ""
+        assert held.begin(token)
+        assert held.failed(token, words) if proposal is failed else held.unknown(token, words)
+    settled.settle(session, settled.digest, "failed", words)
+
+    entries = list(desk.db.session.scalars(select(AuditEntry)))
+    hidden = [entry for entry in entries if "reason_sha256" in entry.detail]
+    assert "merger" not in str([entry.detail for entry in entries])
+    assert len(hidden) == 4
+    assert {entry.detail["reason_sha256"] for entry in hidden} == {sha256(words.encode()).hexdigest()}
 
 
 def test_bytes_that_another_program_made_are_read_the_same(desk: Desk) -> None:
