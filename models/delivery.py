@@ -193,6 +193,12 @@ class Delivery(Row, Stateful, Model):
         return {str(token): desired for token, desired in rows}
 
     @classmethod
+    def hold(cls, token: str) -> bool:
+        """Lock what this token holds until the transaction ends; False when it was lost or stopped."""
+        held = (NOT_ENDED, cls.lease_token == token, cls.status == "delivered", cls.desired_status.is_(None))
+        return db.session.scalar(select(cls.id).where(*held).with_for_update()) is not None
+
+    @classmethod
     def progress(cls, token: str, partial: str) -> bool:
         """The work moved: keep the text so far; False when the lease was lost."""
         held = (NOT_ENDED, cls.lease_token == token, cls.status == "delivered")

@@ -154,6 +154,7 @@ class ChatWorker(WorkerLoop[Answering]):
             db=self._database.read,
             write=self._database.write,
             work=claimed.id,
+            lease=claimed.token,
         )
         return await agent_loop.run(
             given.turn,

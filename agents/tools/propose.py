@@ -10,6 +10,7 @@ from agents.tools.tool import Arguments, Job, Tool, ToolContext
 from models import labs
 from models.actions import ACTIONS, Params
 from models.base import db
+from models.delivery import Delivery
 from models.errors import DomainError
 from models.proposal import Proposal
 from models.thread import Thread
@@ -51,14 +52,16 @@ async def propose(action_type: str, context: ToolContext, arguments: Any) -> str
         wish = Wish.of(
             context.agent_key, action_type, given, why, key_of(context.work, action_type, given), risk
         )
-        text: str = await context.write(make, context.thread_id, wish)
+        text: str = await context.write(make, context.thread_id, wish, context.lease)
     except DomainError as refused:
         raise ToolFailed(f"Not proposed: {refused.message}.") from None
     return text
 
 
-def make(thread_id: UUID, wish: Wish) -> str:
-    """The proposal as a message of the agent in its thread."""
+def make(thread_id: UUID, wish: Wish, lease: str | None) -> str:
+    """The proposal as a message of the agent in its thread, while the work it comes from is its own."""
+    if lease is None or not Delivery.hold(lease):
+        raise ToolFailed("Nothing is proposed: this work is over.")
     thread = db.session.get_one(Thread, thread_id)
     if thread.kind not in labs.open_threads([thread.project_id])[thread.project_id]:
         raise ToolFailed("Nothing can be proposed here.")

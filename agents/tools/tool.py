@@ -29,7 +29,8 @@ class ToolContext:
     """Whose turn it is and what it may read.
 
     `db(fn, *args)` runs fn in the database thread, in an app context and a read transaction;
-    `write(fn, *args)` in one that is committed. `work` is the same when a lost turn begins anew.
+    `write(fn, *args)` in one that is committed. `work` is the same when a lost turn begins anew, and
+    `lease` is not: the token under which its delivery is held.
     """
 
     project_id: UUID
@@ -38,6 +39,7 @@ class ToolContext:
     db: Callable[..., Awaitable[Any]]
     write: Callable[..., Awaitable[Any]] | None = None
     work: UUID | None = None
+    lease: str | None = None
 
 
 class Arguments(BaseModel):

@@ -13,7 +13,8 @@ from agents.tools.registry import ToolResult
 from agents.tools.tool import ToolContext
 from models import Approval, Delivery, Message, Proposal, Run, labs
 from models.base import db
-from tests.agents.team import Team
+from models.message import Answer
+from tests.agents.team import Team, delivery_of
 
 WHY = {"why": "Because @qa says so."}
 TASK = {"title": "Look", "description": "", "assignee_agent_key": None}
@@ -28,9 +29,17 @@ class Asking:
 
     def __init__(self, team: Team) -> None:
         self.team = team
-        place = team.room.id
+        asked = team.say("@ops look")
+        self.delivery = db.session.get_one(Delivery, delivery_of(asked))
+        assert self.delivery.take()
         self.context = ToolContext(
-            team.project.id, place, "ops", db=in_this_session, write=in_this_session, work=UUID(int=7)
+            team.project.id,
+            team.room.id,
+            "ops",
+            db=in_this_session,
+            write=in_this_session,
+            work=UUID(int=7),
+            lease=self.delivery.lease_token,
         )
 
     def ask(self, action_type: str = "create_task", job: Any = "chat", **arguments: Any) -> ToolResult:
@@ -56,8 +65,9 @@ def test_a_proposal_is_a_message_of_the_agent_and_nothing_else(asking: Asking) -
     assert last_quote(result.text) == "Proposed: Create the task “Look”. Risk: low. It waits for a person."
     assert (proposal.proposed_by, proposal.status) == ("ops", "proposed")
     assert proposal.message.content == WHY["why"]
-    for table in (Approval, Run, Delivery):
+    for table in (Approval, Run):
         assert db.session.query(table).count() == 0
+    assert db.session.query(Delivery).all() == [asking.delivery]
 
 
 def test_the_same_wish_of_the_same_work_is_made_once(asking: Asking) -> None:
@@ -132,6 +142,20 @@ def test_a_flag_that_is_off_stops_it(asking: Asking) -> None:
     assert asking.made() == []
 
 
+@pytest.mark.parametrize("became", ["lost", "stopped", "finished"])
+def test_work_that_is_over_proposes_nothing(asking: Asking, became: str) -> None:
+    if became == "stopped":
+        asking.delivery.stop("Priya")
+    elif became == "finished":
+        assert asking.delivery.finish(asking.context.lease or "", Answer.of("Done."), {})
+    else:
+        assert asking.delivery.lost()
+        assert asking.delivery.take()
+
+    assert asking.ask(**TASK, **WHY) == ToolResult("Nothing is proposed: this work is over.", is_error=True)
+    assert asking.made() == []
+
+
 def test_in_private_it_stays_private(asking: Asking) -> None:
     asking.team.priya.memberships[0].change_role("operator")
     place = asking.team.dm(asking.team.priya)
@@ -139,7 +163,7 @@ def test_in_private_it_stays_private(asking: Asking) -> None:
     asking.ask(**TASK, **WHY)
 
     assert [proposal.listed for proposal in asking.made()] == [False]
-    assert db.session.query(Message).one().thread_id == place.id
+    assert db.session.query(Message).filter_by(author_key="ops").one().thread_id == place.id
 
 
 def test_who_may_not_write_proposes_nothing(asking: Asking) -> None:
