@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy import select
+
 from models import labs
+from models.approval import Approval
+from models.base import db
 from models.delivery import Delivery
 from models.message import Message, Reaction
 from models.proposal import Proposal
@@ -18,7 +22,8 @@ from realtime.rows import Item, Rows
 
 TABLES = frozenset(model.__tablename__ for model in (Thread, Message, Reaction, Delivery, Proposal, Run))
 """The tables of what stands in threads."""
-_ON_PROJECT = frozenset(("room", *labs.OF_TABLE))
+_ON_PROJECT = frozenset((*labs.OF_THREAD, *labs.OF_TABLE))
+"""A DM's, too: its proposals are for the whole project when its owner may not decide."""
 
 
 class Doors:
@@ -31,12 +36,15 @@ class Doors:
         """Whose conversations are open, in the projects where any are."""
         self._closed: dict[str, frozenset[str]] = {}
         """What of each project's stream is closed."""
+        self._kinds: dict[UUID, str] = {}
+        """In which kind of thread each proposal and run of the last look was made."""
         self._heard: set[UUID] = set()
         """Projects of which something was heard, but nothing is known."""
 
     def look(self, rows: Rows, epoch: int | None = None) -> None:
         """In the snapshot of the rows, and of the epoch: learn what decides about them."""
         heard, self._heard = self._heard, set()
+        self._kinds = _kinds(rows)
         wanted = {row.project_id for row in rows.of(TABLES | labs.OF_TABLE.keys())} | heard
         wanted = wanted | self._open.keys() if epoch != self._epoch else wanted - self._open.keys()
         if wanted:
@@ -47,7 +55,7 @@ class Doors:
         self._epoch = epoch
 
     def closed(self, stream: str) -> frozenset[str]:
-        """What of a project's stream was seen closed: `room`, or a table with a flag of its own."""
+        """What of a project's stream was seen closed: a kind of thread, or a table with a flag of its own."""
         return self._closed.get(stream, frozenset())
 
     def shut(self, stream: str, project_id: UUID | None = None) -> bool:
@@ -79,11 +87,23 @@ class Doors:
             return True
         if owner is not None:
             return owner in self._people.get(row.project_id, ())
-        return self._is_open(item, "room", rows)
+        return self._is_open(item, self._kinds.get(row.id, "room"), rows)
 
     def _is_open(self, item: Item, kind: str, rows: Rows) -> bool:
         row = rows.get(item)
         return row is None or kind in self._open.get(row.project_id, ())
+
+
+def _kinds(rows: Rows) -> dict[UUID, str]:
+    """The kind of thread behind each proposal and run; nothing else of a DM is on a project's stream."""
+    kinds = {proposal.id: proposal.thread.kind for proposal in rows.of({Proposal.__tablename__})}
+    runs = [run.id for run in rows.of({Run.__tablename__})]
+    if runs:
+        of_runs = select(Run.id, Thread.kind).join(Approval, Approval.id == Run.approval_id)
+        of_runs = of_runs.join(Proposal, Proposal.id == Approval.subject_id)
+        of_runs = of_runs.join(Thread, Thread.id == Proposal.thread_id).where(Run.id.in_(runs))
+        kinds |= {run_id: kind for run_id, kind in db.session.execute(of_runs)}
+    return kinds
 
 
 def _owner(stream: str) -> UUID | None:

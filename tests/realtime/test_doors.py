@@ -69,6 +69,32 @@ def test_a_closed_dm_is_hidden_from_its_owner(world: World, db: SQLAlchemy) -> N
     assert part["live"] == []
 
 
+def test_what_a_dm_proposes_to_the_project_goes_by_the_flag_of_dms(world: World, db: SQLAlchemy) -> None:
+    name, pump = stream_of(world), world.pump(lambda: [stream_of(world)])
+    pump.turn()
+    proposal = world.propose(world.dm)
+    proposal.listed = True
+    proposal.approve(world.session(), proposal.digest)
+    db.session.commit()
+    assert sent(world, pump) >= {"proposals", "runs"}
+
+    def again() -> set[str]:
+        proposal.risk_level = "med" if proposal.risk_level == "low" else "low"
+        assert proposal.run
+        proposal.run.losses += 1
+        db.session.commit()
+        streamed = sent(world, pump)
+        assert tables(streams.catch_up(name, streams.head(name) - 2)["items"]) == streamed
+        return streamed
+
+    switch(world, db, dms=False)
+    pump.turn()
+    assert again() == set()
+    switch(world, db, dms=True, team_room=False)
+    assert sent(world, pump) == set(), "who followed is behind, and asks for what was hidden"
+    assert again() == {"proposals", "runs"}
+
+
 def test_who_read_while_it_was_closed_begins_anew_when_it_opens(world: World, db: SQLAlchemy) -> None:
     name = stream_of(world)
     something_said(world, db)
