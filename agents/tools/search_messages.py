@@ -7,6 +7,7 @@ from sqlalchemy import or_, select
 
 from agents.tools.told import messages_told
 from agents.tools.tool import READING_JOBS, Arguments, Tool, ToolContext
+from models import labs
 from models.base import db
 from models.message import Message
 from models.thread import Thread
@@ -28,13 +29,15 @@ async def search_messages(context: ToolContext, arguments: SearchMessages) -> st
 
 
 def search(project_id: UUID, thread_id: UUID, query: str, count: int) -> str:
-    """The newest messages that hold the words; other direct conversations are out of reach."""
+    """The newest messages with the words; other conversations, and what is closed, are out of reach."""
+    open_kinds = labs.open_threads([project_id])[project_id]
     found = db.session.scalars(
         select(Message)
         .join(Thread, Message.thread_id == Thread.id)
         .where(
             Thread.project_id == project_id,
             or_(Thread.kind == "room", Thread.id == thread_id),
+            Thread.kind.in_(open_kinds),
             Message.seq > Thread.last_seq - REACH,
             Message.deleted_at.is_(None),
             Message.content.icontains(query, autoescape=True),

@@ -8,6 +8,7 @@ import pytest
 from agents.quoting import last_quote
 from agents.tools import registry
 from agents.tools.tool import ToolContext
+from models import labs
 from tests.agents.team import Team
 
 
@@ -97,6 +98,15 @@ def test_a_search_in_the_room_never_reaches_private_threads_or_other_projects(te
     assert texts(use("search_messages", query="the word")) == ["the word in the room"]
     in_sams = texts(use("search_messages", thread=sams, query="the word"))
     assert sorted(in_sams) == ["the word in the room", "the word of sam"]
+
+
+def test_a_room_that_is_closed_is_not_searched(team, use):
+    dm = team.dm(team.priya)
+    team.say("the word in the room")
+    team.say("the word of priya", thread=dm)
+    labs.write(team.project.id, {"team_room": False})
+
+    assert texts(use("search_messages", thread=dm, query="the word")) == ["the word of priya"]
 
 
 def test_a_search_gives_the_newest(team, use):
