@@ -5,9 +5,10 @@ from uuid import UUID
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from models import labs
 from models.actions.action import Params, Rule
 from models.actions.fields import AgentKey, Body, Digest, beginning, must_be_agent, whole_of
-from models.brain_doc import DOC_TYPE, PROJECT, BrainDoc
+from models.brain_doc import DOC_TYPE, FLAG, PROJECT, BrainDoc
 from models.difference import unified
 from models.hidden import made_visible
 
@@ -70,8 +71,11 @@ class EditDoc(Params):
         return self.model_copy(update={"base_digest": doc.digest}) if doc is not None else self
 
     def diff(self, project_id: UUID) -> list[str] | None:
-        """The unified diff, whole, against the version it was made from; None when there is none."""
-        if self.base_digest is None:
+        """The unified diff, whole, against the version it was made from; None when there is none.
+
+        While documents are switched off, nobody reads one this way either.
+        """
+        if self.base_digest is None or not labs.enabled(FLAG, project_id):
             return None
         base = BrainDoc.said(project_id, self.agent_key, self.doc_type, self.base_digest)
         if base is None:

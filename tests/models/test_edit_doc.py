@@ -63,6 +63,15 @@ def test_without_a_base_there_is_no_diff(room: Room) -> None:
     assert asked(base_digest="0" * 64).diff(room.project.id) is None
 
 
+def test_while_documents_are_off_there_is_no_diff(room: Room) -> None:
+    params = asked(base_digest=write(room, "Be kind.").digest)
+    assert params.diff(room.project.id)
+
+    labs.write(room.project.id, {"knowledge": False})
+
+    assert params.diff(room.project.id) is None
+
+
 def test_the_diff_hides_nothing(room: Room) -> None:
     base = write(room, "Be kind.").digest
 
