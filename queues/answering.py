@@ -116,7 +116,9 @@ class Answering:
 
 
 def show(publish: Publish, claimed: Claimed, status: str, activity: str = "") -> None:
-    """Tell the open pages what an agent does now."""
+    """Tell the open pages of the project what an agent does now; of a conversation, not more than that."""
+    if claimed.private:
+        activity = ""
     said = {"project_id": str(claimed.project_id), "agent": claimed.agent_key}
-    tool = {"tool": activity.removeprefix("using ")} if status == "tool" else {}
+    tool = {"tool": activity.removeprefix("using ")} if status == "tool" and activity else {}
     publish("agent", {**said, "status": status, "activity": activity, **tool})

@@ -51,6 +51,11 @@ class Claimed:
     agent_key: str
     stream: str
 
+    @property
+    def private(self) -> bool:
+        """Whether it is answered in a direct conversation, of whose content the project is told nothing."""
+        return self.stream.startswith("user:")
+
 
 @dataclass(frozen=True)
 class Doing:
@@ -98,7 +103,8 @@ def keep(tokens: Sequence[str], texts: Mapping[str, str], doing: Sequence[Doing]
         Delivery.progress(token, texts[token])
     for now in sorted(doing, key=lambda now: (now.claimed.project_id, now.claimed.agent_key)):
         if now.claimed.token in held:
-            roster.say(now.claimed.project_id, [now.claimed.agent_key], now.status, now.activity)
+            activity = "" if now.claimed.private else now.activity
+            roster.say(now.claimed.project_id, [now.claimed.agent_key], now.status, activity)
     return held
 
 

@@ -52,10 +52,7 @@ def progress(
     if len(text) > LONGEST_REPORTED:
         raise invalid("text", f"would be longer than {LONGEST_REPORTED:,} characters")
     Delivery.progress(token, text)
-    status, activity = doing
-    # Everybody of the project reads this line: what a conversation is about does not stand there.
-    private = db.session.get_one(Thread, delivery.thread_id).agent_key is not None
-    roster.say(agent.project_id, [agent.key], status, "" if private else activity)
+    _say(agent, delivery, *doing)
     return text
 
 
@@ -64,8 +61,14 @@ def propose(agent: Agent, delivery: Delivery, attempt: int, wish: Wish) -> Propo
     token = delivery.held(attempt)
     proposal = Proposal.make(db.session.get_one(Thread, delivery.thread_id), wish)
     Delivery.progress(token, delivery.partial)
-    roster.say(agent.project_id, [agent.key], "tool", "proposing")
+    _say(agent, delivery, "tool", "proposing")
     return proposal
+
+
+def _say(agent: Agent, delivery: Delivery, status: str, activity: str) -> None:
+    """Everybody of the project reads this line: what a conversation is about does not stand there."""
+    private = db.session.get_one(Thread, delivery.thread_id).agent_key is not None
+    roster.say(agent.project_id, [agent.key], status, "" if private else activity)
 
 
 def finish(agent: Agent, delivery: Delivery, attempt: int, said: Answer, usage: dict[str, int]) -> None:

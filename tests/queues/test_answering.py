@@ -12,12 +12,13 @@ from agents import loop
 from agents.loop import Outcome, Turn
 from agents.provider import Part
 from agents.usage import Budget, Usage
-from models import Delivery, db
+from models import Agent, Delivery, db
 from models.base import Stateful
 from models.message import Answer
-from queues import answering, deliveries
+from models.wish import Wish
+from queues import answering, deliveries, external
 from queues.answering import Answering
-from queues.deliveries import Claimed
+from queues.deliveries import Claimed, Doing
 from queues.sweeper import Sweeper
 from tests.queues.conftest import Published
 from tests.queues.crew import Crew
@@ -119,6 +120,26 @@ def test_words_taken_back_begin_anew_with_what_is_left() -> None:
         (0, "kept ", True),
         (5, "right", False),
     ]
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_the_project_is_not_told_what_is_done_in_a_conversation(crew: Crew, private: bool) -> None:
+    crew.ask(thread=crew.dm(crew.mara) if private else None)
+    [claimed] = deliveries.claim(1)
+    bus, agents = Published(), Agent.of_project(crew.project.id)
+    agent = next(agent for agent in agents if agent.key == "trunks")
+    Answering(claimed, bus.publish, lambda: None).status("tool", "propose_api_call")
+    deliveries.keep([claimed.token], {}, [Doing(claimed, "tool", "using propose_api_call")])
+    line = [agent.state.activity]
+    wish = Wish.of("trunks", "file_write", {"path": "a", "content": ""}, "why", "w1")
+    external.propose(agent, db.session.get_one(Delivery, claimed.id), claimed.attempt, wish)
+    line.append(agent.state.activity)
+
+    assert line == (["", ""] if private else ["using propose_api_call", "proposing"])
+    [said] = bus.of("agent")
+    assert (said["status"], said["activity"], said.get("tool")) == (
+        ("tool", "", None) if private else ("tool", "using propose_api_call", "propose_api_call")
+    )
 
 
 def late_holder(crew: Crew) -> Claimed:
