@@ -32,6 +32,8 @@ class Params(BaseModel):
     rules: ClassVar[tuple[Rule, ...]]
     reaches_out: ClassVar[bool] = False
     """Whether it may ask another server, so that `hindrance` depends on which are listed."""
+    compared_by: ClassVar[str] = "proposal.read"
+    """The right without which nobody is shown the diff."""
 
     @property
     def headline(self) -> str:

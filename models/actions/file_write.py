@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from models.actions.action import Params, Rule
 from models.actions.fields import Body, Digest, Line, beginning, whole_of
 from models.base import db
+from models.decider import RIGHT
 from models.difference import unified
 from models.errors import Invalid
 from models.lookalike import mistakable, told_apart
@@ -39,6 +40,8 @@ def runs_by_itself(path: str) -> bool:
 
 class FileWrite(Params):
     action_type = "file_write"
+    # The lines that go are what stands in any file of the workspace, which nobody else may read.
+    compared_by = RIGHT
     seed: ClassVar = ("path", "content_preview")
     rules: ClassVar = (
         Rule("med", "Changes a file of the workspace."),

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, render_template
 
 from models.decider import RIGHT
 from webapp import cards, rendering, visible
-from webapp.auth import policy, require
+from webapp.auth import policy, principal, require
 from webapp.kept import State
 
 bp = Blueprint("needs_you", __name__)
@@ -38,7 +38,8 @@ def form(proposal_id: UUID) -> str:
 @bp.get("/proposals/<uuid:proposal_id>/diff")
 @policy("proposal.read")
 def diff(proposal_id: UUID) -> str:
-    """What it would change in what is stored at this moment."""
+    """What it would change in what is stored at this moment, for who may see that."""
     proposal = visible.proposal(proposal_id)
-    lines = proposal.action.diff(proposal.project_id)
-    return render_template("proposals/_diff.html", proposal=proposal, lines=lines)
+    may = principal().may(proposal.action.compared_by, proposal.project_id)
+    lines = proposal.action.diff(proposal.project_id) if may else None
+    return render_template("proposals/_diff.html", proposal=proposal, lines=lines, may=may)

@@ -3,9 +3,11 @@
 import json
 import re
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 
@@ -274,6 +276,20 @@ def test_the_diff_is_of_what_is_stored_now(
     assert '<span class="del">--- gone' in page, "not a head: the lines of a diff begin at its first @@"
     assert '<span class="add">+++ come' in page
     assert page.count('class="hunk"') == 1
+
+
+def test_what_a_file_says_now_is_shown_to_who_decides_alone(
+    house: House, mara: FlaskClient, jonas: FlaskClient, app: Flask
+) -> None:
+    folder = Path(app.config["WORKSPACES_FOLDER"]) / house.project.key
+    folder.mkdir(parents=True)
+    (folder / "keys.txt").write_text("the word\n")
+    path = f"/proposals/{propose(house, 'file_write', path='keys.txt').id}/diff"
+    seen, hidden = mara.get(path), jonas.get(path)
+
+    assert "-the word" in seen.text
+    assert (hidden.status_code, "the word" in hidden.text) == (200, False)
+    assert "Only operators and owners see what changes" in hidden.text
 
 
 def test_what_cannot_be_compared_says_so(house: House, mara: FlaskClient, jonas: FlaskClient) -> None:
