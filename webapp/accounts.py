@@ -321,10 +321,11 @@ def create_project(name: str, key: str | None) -> Project:
     if key and db.session.scalar(select(exists().where(Project.key == key))):
         raise invalid("key", "is taken")
     key = key or free_key(name)
-    note("project.created", f"project {key}")
     project = Project.create(key, name)
     current_user().join(project, "owner")
     db.session.flush()
+    # With the project's id: an entry without one is told to the owners of his other projects.
+    note("project.created", f"project {key}", project.id)
     return project
 
 
