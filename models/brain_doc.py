@@ -15,8 +15,6 @@ from models.agent import Agent
 from models.base import Model, Row, db, utcnow
 from models.errors import Conflict, Forbidden
 from models.executor_request import ExecutorRequest
-from models.policy import RIGHTS, ROLES
-from models.project import Project
 from models.secret import digest as digest_of
 from models.text import clean, invalid
 from models.user import Membership, User
@@ -75,7 +73,7 @@ class BrainDoc(Row, Model):
         """
         text = cls.checked(project_id, agent_key, doc_type, content)
         if by_agent is None:
-            _must_be_allowed(project_id, by_user)
+            Membership.must_allow(RIGHT, project_id, by_user)
         audit.lock()  # two who write at the same moment take turns
         doc = cls.find(project_id, agent_key, doc_type)
         if doc is not None and doc.digest == digest_of(text):
@@ -246,20 +244,3 @@ def _must_stand(doc: BrainDoc | None, base_digest: str | None) -> None:
         raise Conflict("there is no such document here")
     if doc is not None and doc.digest != base_digest:
         raise Conflict(f"{doc.changed_by}: look at it again", row=doc)
-
-
-def _must_be_allowed(project_id: UUID, user_id: UUID) -> None:
-    """Asked where it is written: somebody who waited for the executor may have lost the role meanwhile."""
-    role = db.session.scalar(
-        select(Membership.role)
-        .join(User, User.id == Membership.user_id)
-        .join(Project, Project.id == Membership.project_id)
-        .where(
-            Membership.project_id == project_id,
-            Membership.user_id == user_id,
-            User.deactivated_at.is_(None),
-            Project.archived_at.is_(None),
-        )
-    )
-    if role is None or ROLES.index(role) < ROLES.index(RIGHTS[RIGHT]):
-        raise Forbidden("your role may not do this", project=project_id)

@@ -14,7 +14,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, ex
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from models.base import Model, Row, db, utcnow
-from models.errors import Conflict, Invalid, NotFound
+from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.guessable import guessable
 from models.policy import RIGHTS, ROLES
 from models.project import Project
@@ -176,6 +176,26 @@ class Membership(Row, Model):
     @classmethod
     def of(cls, project_id: UUID, user_id: UUID) -> Membership | None:
         return db.session.scalar(select(cls).where(cls.project_id == project_id, cls.user_id == user_id))
+
+    @classmethod
+    def must_allow(cls, right: str, project_id: UUID, user_id: UUID | None) -> None:
+        """Forbidden unless this person has the right now, and the project is in use.
+
+        For what waited for the executor: whoever asked may have lost the role meanwhile.
+        """
+        role = db.session.scalar(
+            select(cls.role)
+            .join(User, User.id == cls.user_id)
+            .join(Project, Project.id == cls.project_id)
+            .where(
+                cls.project_id == project_id,
+                cls.user_id == user_id,
+                User.deactivated_at.is_(None),
+                Project.archived_at.is_(None),
+            )
+        )
+        if role is None or ROLES.index(role) < ROLES.index(RIGHTS[right]):
+            raise Forbidden("your role may not do this", project=project_id)
 
     def change_role(self, role: str) -> None:
         """Give another role; a project never loses its last owner."""

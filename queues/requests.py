@@ -10,6 +10,7 @@ from models.base import db
 from models.brain_doc import BrainDoc
 from models.errors import DomainError
 from models.executor_request import ExecutorRequest
+from models.user import Membership
 from queues.database import AWAY, DatabaseThread
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ class NotYet(DomainError):
 
 
 def _provision(request: ExecutorRequest) -> dict[str, Any]:
+    Membership.must_allow("agent.provision", request.project_id, request.requested_by)
     wanted = {name: request.payload[name] for name in PROVISIONED if name in request.payload}
     agent = Agent.provision(request.project_id, **wanted)
     return {"agent_id": str(agent.id), "key": agent.key}

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from models import Agent, ExecutorRequest, db
+from models import Agent, ExecutorRequest, Membership, db
+from models.errors import Forbidden
 from models.executor_request import KINDS
 from queues import requests
 from tests.queues.conftest import Running
@@ -78,6 +79,26 @@ def test_what_does_not_exist_yet_is_refused(crew: Crew, start: Start, kind: str)
     start([])
 
     assert ended(request_id).result == {"reason": requests.NOT_YET}
+
+
+@pytest.mark.parametrize("lost", ["the role", "the account", "the project"])
+def test_who_asked_must_still_have_the_right(crew: Crew, lost: str) -> None:
+    membership = Membership.of(crew.project.id, crew.jonas.id)
+    assert membership
+    membership.role = "operator"
+    wanted = {"key": "piccolo", "name": "Piccolo"}
+    request = ExecutorRequest.ask(crew.project.id, "agent_provision", wanted, crew.jonas.id)
+    if lost == "the role":
+        membership.role = "member"
+    elif lost == "the account":
+        crew.jonas.deactivate()
+    else:
+        crew.project.archive()
+    db.session.commit()
+
+    with pytest.raises(Forbidden):
+        requests.carry_out(request.id)
+    assert Agent.by_key(crew.project.id, "piccolo") is None
 
 
 def test_a_request_is_carried_out_once(crew: Crew) -> None:
