@@ -120,8 +120,7 @@ class Workspace:
                 os.fchmod(file.fileno(), present.mode if present else 0o644)
                 os.fsync(file.fileno())
             if present is None:
-                # Unlike renaming, this fails when somebody else made the file meanwhile.
-                os.link(beside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+                _name_it(beside, name, folder)
             else:
                 os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
         except FileExistsError:
@@ -177,13 +176,15 @@ def _parts(path: str) -> list[str]:
     parts = path.split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise _invalid("must lead into the workspace, without empty parts, . and ..")
+    if any(_BESIDE.fullmatch(part) for part in parts):
+        raise _invalid("has a name that Team Room keeps for files which it is writing")
     return parts
 
 
 def _clear(folder: int) -> None:
     """Take away what a killed writer left beside its file; whoever has the lock is the only one."""
-    for name in os.listdir(folder):
-        if _BESIDE.fullmatch(name):
+    for name in filter(_BESIDE.fullmatch, os.listdir(folder)):
+        if stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             os.unlink(name, dir_fd=folder)
 
 
@@ -249,6 +250,32 @@ def by_walking(name: str, flags: int, mode: int, folder: int) -> int:
         os.close(opened)
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
     return opened
+
+
+# --- and to give a new file its name ---
+
+_NOREPLACE = 0x01
+_UNKNOWN = (errno.ENOSYS, errno.EINVAL, errno.EPERM)
+"""What a kernel, a file system or a sandbox says that does not know renameat2."""
+
+
+def _name_it(beside: str, name: str, folder: int) -> None:
+    """Unlike renaming, FileExistsError when somebody else made a file of the name meanwhile."""
+    if (number := _renamed(beside, name, folder)) in _UNKNOWN:
+        # Who is killed between this and the unlinking leaves it with two names, until the next one clears up.
+        os.link(beside, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    elif number:
+        raise OSError(number, os.strerror(number), name)
+
+
+def _renamed(beside: str, name: str, folder: int) -> int:
+    """By renameat2, which never leaves a file with two names; the error's number, or 0."""
+    rename = getattr(_libc, "renameat2", None)
+    if rename is None:
+        return errno.ENOSYS
+    old, new = ctypes.c_char_p(os.fsencode(beside)), ctypes.c_char_p(os.fsencode(name))
+    done: int = rename(folder, old, folder, new, ctypes.c_uint(_NOREPLACE))
+    return ctypes.get_errno() if done else 0
 
 
 @cache

@@ -1,5 +1,6 @@
 """T-FS1, T-FS2: a file is reached inside its workspace, or not at all; written whole, or not at all."""
 
+import errno
 import os
 import socket
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from models import workspace
 from models.errors import Conflict, Invalid
 from models.workspace import LARGEST, Opener, Unsure, Workspace, best_opener, by_kernel, by_walking, digest_of
 
@@ -334,7 +336,13 @@ def test_of_two_writers_one_wins_and_the_other_is_told(space: Workspace, root: P
     assert len(list(root.iterdir())) == 1
 
 
-def test_a_file_that_appears_meanwhile_is_not_replaced(root: Path, opener: Opener) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["renameat2", "linking"])
+def test_a_file_that_appears_meanwhile_is_not_replaced(
+    root: Path, opener: Opener, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not known:
+        monkeypatch.setattr(workspace, "_renamed", lambda *names: errno.ENOSYS)
+
     def first(name: str, flags: int, mode: int, within: int) -> int:
         opened = opener(name, flags, mode, within)
         if flags & os.O_CREAT:
@@ -393,6 +401,32 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next(space: Workspace, root
 
     assert space.write("a", NEW, digest_of(OLD))
     assert tree(root) == {"a": NEW}
+
+
+def test_who_is_killed_leaves_no_file_with_two_names(
+    space: Workspace, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "probe").write_bytes(OLD)
+    folder = os.open(root, os.O_RDONLY)
+    knows = workspace._renamed("probe", "probed", folder) == 0
+    os.close(folder)
+    if not knows:
+        pytest.skip("nothing here knows renameat2")
+    monkeypatch.setattr(os, "unlink", lambda *name, **where: None)
+    space.write("a", NEW, None)
+
+    assert space.read("a") == NEW
+
+
+def test_the_names_of_files_in_writing_are_not_for_others(space: Workspace, root: Path) -> None:
+    ours = ".teamroom-0123456789abcdef.part"
+    for path in (ours, f"a/{ours}", f"{ours}/a"):
+        with pytest.raises(Invalid, match="keeps for files"):
+            space.write(path, NEW, None)
+    (root / ours).mkdir()
+
+    assert space.write("a", NEW, None)
+    assert (root / ours).is_dir()
 
 
 def test_what_is_too_long_is_not_written(space: Workspace, root: Path) -> None:
