@@ -336,7 +336,9 @@ class Delivery(Row, Stateful, Model):
         return again and self._changed()
 
     def retry(self) -> None:
-        """A person asks for it once more; Conflict unless it failed."""
+        """A person asks for it once more; Conflict unless it failed, and its message still stands."""
+        if self.message.deleted_at is not None:
+            raise Conflict("the message was deleted: there is nothing to answer", row=self)
         self.advance(
             "status",
             "failed",

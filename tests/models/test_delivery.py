@@ -162,6 +162,16 @@ def test_retry_is_for_failed_ones_only(room: Room) -> None:
     assert delivery.reason is None
 
 
+def test_what_was_deleted_is_not_tried_again(room: Room) -> None:
+    delivery = addressed(room)
+    assert delivery.fail("no answer")
+    delivery.message.delete(room.mara)
+
+    with pytest.raises(Conflict, match="the message was deleted"):
+        delivery.retry()
+    assert delivery.status == "failed"
+
+
 def test_stopping_one_that_waits_ends_it_at_once(room: Room) -> None:
     delivery = addressed(room)
 

@@ -19,7 +19,7 @@ says = PUBLISHED["chat_delivery_queue"].row
 @policy("delivery.retry")
 @bp.response(200)
 def retry(delivery_id: UUID) -> Response:
-    """Queue a failed delivery again; 409 with the row when it has not failed."""
+    """Queue a failed delivery again; 409 with the row when it has not failed, or its message was deleted."""
     delivery = visible.delivery(delivery_id)
     require("delivery.retry", delivery.project_id)
     delivery.retry()
