@@ -27,6 +27,8 @@ _OURS = frozenset(
     )
 )
 """Headers that say how the request is sent, and the key that it is known by: not the agent's to say."""
+_OTHER_METHOD = frozenset(("x-http-method", "x-http-method-override", "x-method-override"))
+"""With these a server takes a request for one of another method than the one that is shown and judged."""
 
 
 def _header_names(headers: dict[str, str]) -> dict[str, str]:
@@ -35,7 +37,7 @@ def _header_names(headers: dict[str, str]) -> dict[str, str]:
     for name in headers:
         if not _NAME.fullmatch(name):
             raise ValueError(f"has a name that cannot be: {name[:64]!r}")
-        if name.lower() in _OURS or name.lower().startswith("proxy-"):
+        if name.lower() in _OURS | _OTHER_METHOD or name.lower().startswith("proxy-"):
             raise ValueError(f"must not set {name}")
     return headers
 

@@ -145,6 +145,7 @@ def test_an_address_that_two_programs_read_differently_is_refused(url: str) -> N
 @pytest.mark.parametrize(
     "headers",
     [{"Host": "x"}, {"content-length": "1"}, {"Proxy-Authorization": "x"}, {"Accept-Encoding": "gzip"},
+     {"X-HTTP-Method-Override": "DELETE"}, {"x-http-method": "PUT"}, {"X-Method-Override": "POST"},
      {"idempotency-key": "x"}, {"a b": "x"}, {"": "x"},
      {"A": "x\r\nB: y"}, {"A": "ä"}, {"A": "x", "a": "y"}],
     ids=repr,
