@@ -13,8 +13,9 @@ from models import AllowedHost, Project, ProjectSecret
 from models.actions import params_of
 from models.base import new_id
 from queues.actions import api_call, webhook
-from queues.actions.asking import TOLD, blot
+from queues.actions.asking import TOLD, blot, told
 from queues.actions.job import CannotBeDone, Job, OutcomeUnknown
+from queues.egress import Answer
 from tests import factories
 from tests.support.foreign import INSIDE, Foreign, egress, ok
 
@@ -85,6 +86,27 @@ def test_a_secret_is_sent_and_never_told(app: Flask, let_out: Out) -> None:
 def test_without_blotting_out_it_would_be_told() -> None:
     """The control."""
     assert "s3cret" in blot(SECRET, {})
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [r"s3cret\/value+1", r"s3cret/value\u002b1", "s3cret&#x2F;value&#43;1", "s3cret%2fvalue%2b1",
+     r"s3cret\u0025\u0032fvalue+1", "s3cret&#x5c;/value+1"],
+)  # fmt: skip
+def test_a_body_that_repeats_a_secret_in_another_way_is_not_shown(repeated: str) -> None:
+    answer = Answer(302, {"location": f"/?{repeated}"}, f"it is {repeated}".encode(), True)
+    said = told(NAME, answer, {"token": SECRET})
+
+    assert "s3cret" not in said
+    assert "not shown, since they repeat a secret" in said
+    assert "a secret" not in told(NAME, answer, {"token": "another one"})
+
+
+def test_what_basic_says_is_blotted_out_too() -> None:
+    value = "Basic " + base64.b64encode(b"somebody-there:pass:word 1").decode()
+
+    assert blot("somebody-there pass:word 1", {"basic": value}) == "⟨secret basic⟩ ⟨secret basic⟩"
+    assert blot("somebody", {"basic": "Basic not base64"}) == "somebody"
 
 
 def test_half_of_a_secret_at_the_end_is_none(app: Flask, let_out: Out) -> None:
