@@ -42,9 +42,14 @@ class Project(Row, Model):
         return db.session.scalar(select(cls).where(cls.key == key, cls.archived_at.is_(None)))
 
     def archive(self) -> None:
-        """Put it away: nobody enters, nothing is deleted, and no agent answers there any more."""
-        from models.delivery import Delivery
+        """Put it away: nobody enters, nothing is deleted, and no agent answers there any more.
 
+        What was approved and nobody began is void: to open it again must carry out nothing by itself.
+        """
+        from models.delivery import Delivery
+        from models.proposal import Proposal
+
+        Proposal.void_unbegun(self.id, "the project was archived")
         self.archived_at = self.archived_at or utcnow()
         Delivery.put_back_closed(self.id)
 

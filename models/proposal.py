@@ -461,17 +461,20 @@ class Proposal(Row, Stateful, Model):
         return {"reason_sha256": hashlib.sha256(text.encode()).hexdigest()}
 
     @classmethod
+    def void_unbegun(cls, project_id: UUID, reason: str, *which: Any) -> None:
+        """What was approved in this project and nobody began; the caller holds the end of the log."""
+        approved = select(cls).where(cls.project_id == project_id, cls.status == "approved", *which)
+        for proposal in db.session.scalars(approved.order_by(cls.id)):
+            if proposal.run is not None and proposal.run.status == "queued":
+                proposal.void(reason)
+
+    @classmethod
     def decider_left(cls, project_id: UUID, user_id: UUID, name: str) -> None:
         """Somebody decides here no more: what he approved and nobody began is void, and others can decide.
 
         What waits in his direct conversations is shown to the whole project then; what is settled is not.
         """
-        approved = select(cls).where(
-            cls.project_id == project_id, cls.status == "approved", cls.approved_by == user_id
-        )
-        for proposal in db.session.scalars(approved.order_by(cls.id)):
-            if proposal.run is not None and proposal.run.status == "queued":
-                proposal.void(f"{name} may not decide here any more")
+        cls.void_unbegun(project_id, f"{name} may not decide here any more", cls.approved_by == user_id)
         hidden = select(cls).join(Thread, Thread.id == cls.thread_id)
         hidden = hidden.where(
             cls.project_id == project_id,

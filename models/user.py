@@ -183,6 +183,12 @@ class Membership(Row, Model):
 
         For what waited for the executor: whoever asked may have lost the role meanwhile.
         """
+        if not cls.allows(right, project_id, user_id):
+            raise Forbidden("your role may not do this", project=project_id)
+
+    @classmethod
+    def allows(cls, right: str, project_id: UUID, user_id: UUID | None) -> bool:
+        """Whether this person has the right now, and account and project are in use."""
         role = db.session.scalar(
             select(cls.role)
             .join(User, User.id == cls.user_id)
@@ -194,8 +200,7 @@ class Membership(Row, Model):
                 Project.archived_at.is_(None),
             )
         )
-        if role is None or ROLES.index(role) < ROLES.index(RIGHTS[right]):
-            raise Forbidden("your role may not do this", project=project_id)
+        return role is not None and ROLES.index(role) >= ROLES.index(RIGHTS[right])
 
     def change_role(self, role: str) -> None:
         """Give another role; a project never loses its last owner."""

@@ -249,9 +249,13 @@ def bring_in_agents(project: Project) -> None:
         Agent.provision(project.id, key, name, title=title, persona=persona)
 
 
-def link_to_reset(user: User) -> str:
-    """A link with which the person sets a new password, once, within a day."""
-    said = [str(user.id), _fingerprint(user)]
+def link_to_reset(user: User, project_id: UUID | None = None, by: UUID | None = None) -> str:
+    """A link with which the person sets a new password, once, within a day.
+
+    One that an owner made, `by`, works while he is one: else he could keep a way into the account.
+    """
+    maker = [str(project_id), str(by)] if by else []
+    said = [str(user.id), _fingerprint(user), *maker]
     return f"{base_url()}/reset/{_signer('reset').dumps(said)}"
 
 
@@ -262,11 +266,13 @@ def _fingerprint(user: User) -> str:
 
 def user_of_reset(token: str) -> User:
     try:
-        user_id, fingerprint = _signer("reset").loads(token, max_age=int(RESET_LIFE.total_seconds()))
+        said = _signer("reset").loads(token, max_age=int(RESET_LIFE.total_seconds()))
     except BadData:
         raise NotFound("this link was used already, or is too old") from None
+    user_id, fingerprint, *maker = said
     user = db.session.get(User, UUID(user_id))
-    if user is None or not user.active or fingerprint != _fingerprint(user):
+    stands = not maker or Membership.allows("member.manage", *map(UUID, maker))
+    if user is None or not user.active or not stands or fingerprint != _fingerprint(user):
         raise NotFound("this link was used already, or is too old")
     return user
 
@@ -433,7 +439,7 @@ def reactivate(member: Membership) -> None:
 def link_for_reset(member: Membership) -> str:
     note("password.reset_link", f"user {member.user.handle}", member.project_id)
     _govern(member.user)
-    return link_to_reset(member.user)
+    return link_to_reset(member.user, member.project_id, current_user().id)
 
 
 # --- invites ---
@@ -469,8 +475,9 @@ def revoke_invite(project_id: UUID, invite_id: UUID) -> Invite:
 
 
 def open_invite(secret: str) -> Invite:
+    """NotFound, too, once whoever made it may let nobody in any more: else he could keep a way back."""
     found = Invite.open_by_secret(secret)
-    if found.project.archived_at is not None:
+    if not Membership.allows("invite.manage", found.project_id, found.created_by):
         raise NotFound("this invite was used, taken back, or is too old")
     return found
 

@@ -437,6 +437,16 @@ def test_what_is_settled_stays_between_the_two_when_its_owner_may_decide_no_more
     assert not rejected.listed
 
 
+def test_what_was_approved_and_not_begun_is_void_once_its_project_is_archived(desk: Desk) -> None:
+    proposal = desk.propose()
+    proposal.approve(desk.session(desk.room.mara), proposal.digest)
+
+    desk.room.project.archive()
+
+    assert proposal.status == "proposed"
+    assert [each.void_reason for each in proposal.approvals] == ["the project was archived"]
+
+
 # Put aside, listed, audited.
 
 

@@ -83,6 +83,20 @@ def test_it_does_not_open_once_it_is_over(
     assert site.browser("stranger").post(path).status_code == 404
 
 
+@pytest.mark.parametrize("lost", ["membership", "role", "account"])
+def test_it_ends_with_the_right_of_who_made_it(app: Flask, site: Site, path: str, lost: str) -> None:
+    factories.membership(site.project, factories.user(), "owner")
+    maker = next(each for each in site.people["owner"].memberships)
+    if lost == "membership":
+        maker.end()
+    elif lost == "role":
+        maker.change_role("operator")
+    else:
+        site.people["owner"].deactivate()
+
+    assert app.test_client().get(path).status_code == 404
+
+
 @pytest.mark.parametrize("secret", ["x", "null", "None", "%20", "0" * 43, "%C3%A9"])
 def test_another_secret_opens_nothing(client: FlaskClient, path: str, secret: str) -> None:
     assert client.get(f"/invites/{secret}").status_code == 404

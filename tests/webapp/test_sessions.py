@@ -451,6 +451,17 @@ def test_who_owns_one_project_cannot_reset_an_owner_of_another(site: Site, owner
     assert answer.status_code == 403
 
 
+def test_a_reset_link_ends_with_the_role_of_its_maker(site: Site, app: Flask, owner: FlaskClient) -> None:
+    answer = owner.post(f"{site.api}/members/{site.people['member'].id}/reset").json
+    assert answer
+    link = answer["url"].removeprefix("http://localhost")
+    assert app.test_client().get(link).status_code == 200
+    factories.membership(site.project, factories.user(), "owner")
+    next(each for each in site.people["owner"].memberships).change_role("operator")
+
+    assert app.test_client().get(link).status_code == 404
+
+
 def test_reset_links_are_for_active_people(site: Site, app: Flask, db: SQLAlchemy) -> None:
     with app.test_request_context():
         link = accounts.link_to_reset(site.people["member"])
