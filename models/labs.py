@@ -28,7 +28,11 @@ BUILT = ("team_room", "dms", "task_threads", "knowledge")
 OF_THREAD = {"room": "team_room", "dm": "dms"}
 """The flag that opens each kind of thread; `Thread.is_open` asks it in SQL."""
 
-OF_TABLE = {"brain_docs": "knowledge", "tasks": "task_threads"}
+OF_TABLE = {
+    "brain_docs": "knowledge",
+    "tasks": "task_threads",
+    "task_events": "task_threads",
+}
 """The flag without which no row of a table is on a stream."""
 
 

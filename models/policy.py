@@ -23,6 +23,7 @@ RIGHTS: dict[str, str] = {
     "proposal.decide": "operator",
     "task.read": "viewer",
     "task.create": "member",
+    "task.comment": "member",
     "doc.read": "viewer",
     "doc.edit": "operator",
     "agent.provision": "operator",

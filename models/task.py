@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models import labs
 from models.base import Model, Row, Stateful, db
 from models.errors import Busy, Conflict
+from models.markup import Rendered
 from models.task_event import TaskEvent
 from models.text import clean
 
@@ -135,13 +136,40 @@ class Task(Row, Stateful, Model):
             query = query.where(cls.number < before)
         return list(db.session.scalars(query.limit(limit)))
 
-    @property
-    def events(self) -> list[TaskEvent]:
-        query = select(TaskEvent).where(TaskEvent.task_id == self.id).order_by(TaskEvent.seq)
-        return list(db.session.scalars(query))
+    def events(self, limit: int, before: int | None = None) -> list[TaskEvent]:
+        """The last of its timeline, or of what came before a seq; in order."""
+        query = select(TaskEvent).where(TaskEvent.task_id == self.id).order_by(TaskEvent.seq.desc())
+        if before is not None:
+            query = query.where(TaskEvent.seq < before)
+        return list(db.session.scalars(query.limit(limit)))[::-1]
+
+    def comment(self, by: User, content: str, rendered: Rendered, client_id: str) -> TaskEvent:
+        """What a person says of it; the same `client_id` again gives the first one.
+
+        Conflict when that came before with another text.
+        """
+        db.session.refresh(self, with_for_update=True)
+        mine = (TaskEvent.task_id == self.id, TaskEvent.user_id == by.id, TaskEvent.client_id == client_id)
+        before = db.session.scalar(select(TaskEvent).where(*mine))
+        if before is None:
+            return self.record(
+                "comment", UI, content, user_id=by.id, content_html=rendered.html, client_id=client_id
+            )
+        if before.content != content:
+            why = "was used for another comment"
+            raise Conflict(f"this client_id {why}", fields={"client_id": [why]})
+        return before
 
     def record(
-        self, event_type: str, author: str, content: str = "", *, user_id: UUID | None = None, **meta: Any
+        self,
+        event_type: str,
+        author: str,
+        content: str = "",
+        *,
+        user_id: UUID | None = None,
+        content_html: str = "",
+        client_id: str | None = None,
+        **meta: Any,
     ) -> TaskEvent:
         """Add to its timeline, which only grows."""
         self.last_seq += 1
@@ -153,6 +181,8 @@ class Task(Row, Stateful, Model):
             author=author,
             user_id=user_id,
             content=content,
+            content_html=content_html,
+            client_id=client_id,
             meta=meta,
         )
         db.session.add(event)

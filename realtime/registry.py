@@ -36,6 +36,7 @@ from models import (
     Run,
     Schedule,
     Task,
+    TaskEvent,
     Thread,
     ThreadRead,
     User,
@@ -72,12 +73,11 @@ PRIVATE = frozenset(
         "login_attempts",
         "idempotency_keys",
         "approvals",
-        "task_events",
         "brain_doc_versions",
     }
 )
-"""Tables that no stream carries: health is polled, a proposal says what was decided on it, a task
-that it has one event more, and a document which version it has."""
+"""Tables that no stream carries: health is polled, a proposal says what was decided on it, and a document
+which version it has."""
 
 
 def _nothing(row: Any) -> Iterable[Any]:
@@ -550,6 +550,25 @@ _ALL = (
             "message_id",
             "created_at",
         ),
+        quiet=QUIET | {"last_seq"},
+    ),
+    Published(
+        model=TaskEvent,
+        streams=_project,
+        says=(
+            "project_id",
+            "task_id",
+            "seq",
+            "event_type",
+            "author",
+            "user_id",
+            "content",
+            "client_id",
+            "created_at",
+        ),
+        more=lambda event: {"metadata": event.meta},
+        partial="tasks/_event.html",
+        variable="event",
     ),
     Published(
         model=Schedule,

@@ -6,6 +6,7 @@ import AnswersController from "./controllers/answers_controller.js"
 import ApiFormController from "./controllers/api_form_controller.js"
 import AutosubmitController from "./controllers/autosubmit_controller.js"
 import BreakerController from "./controllers/breaker_controller.js"
+import CommentController from "./controllers/comment_controller.js"
 import ComposerController from "./controllers/composer_controller.js"
 import ConnectionController from "./controllers/connection_controller.js"
 import CopyController from "./controllers/copy_controller.js"
@@ -34,6 +35,7 @@ import SignoutController from "./controllers/signout_controller.js"
 import StreamController from "./controllers/stream_controller.js"
 import SuggestionsController from "./controllers/suggestions_controller.js"
 import ThemeController from "./controllers/theme_controller.js"
+import TimelineController from "./controllers/timeline_controller.js"
 import ToastController from "./controllers/toast_controller.js"
 import ToolsController from "./controllers/tools_controller.js"
 import TypingController from "./controllers/typing_controller.js"
@@ -47,12 +49,12 @@ Turbo.config.drive.progressBarDelay = 300
 const application = Application.start()
 const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
-  breaker: BreakerController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
+  breaker: BreakerController, comment: CommentController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
   delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, follow: FollowController,
   keys: KeysController, last: LastController, menu: MenuController, mute: MuteController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
   promote: PromoteController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, signout: SignoutController, stream: StreamController,
-  suggestions: SuggestionsController, theme: ThemeController, toast: ToastController, tools: ToolsController,
+  suggestions: SuggestionsController, theme: ThemeController, timeline: TimelineController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController, unsent: UnsentController,
   needs: NeedsController, notify: NotifyController, proposal: ProposalController, proposals: ProposalsController,
   waiting: WaitingController, "waiting-list": WaitingListController,

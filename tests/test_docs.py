@@ -58,7 +58,15 @@ def test_where_a_kept_answer_is_not_to_be_had_is_said(app: Flask) -> None:
     without = [path.rpartition("/")[2] for path, view in views.items() if not view.keeps_answers]  # type: ignore[attr-defined]
     said = API.partition("`Idempotency-Key`")[2].partition("Errors are")[0]
 
-    assert sorted(without) == ["claim", "comparison", "deliver", "finish", "messages", "proposals"]
+    assert sorted(without) == [
+        "claim",
+        "comments",
+        "comparison",
+        "deliver",
+        "finish",
+        "messages",
+        "proposals",
+    ]
     assert [name for name in without if f"/{name}`" not in said] == []
 
 

@@ -47,6 +47,14 @@ class NewMessage(ma.Schema):
     reply_to = fields.UUID(load_default=None, allow_none=True)
 
 
+class NewComment(ma.Schema):
+    content = fields.String(required=True, metadata={"maxLength": LONGEST, "description": "Markdown"})
+    client_id = fields.String(
+        required=True,
+        metadata={"maxLength": 64, "description": "Yours, once per comment: a repeat gives the first answer"},
+    )
+
+
 class MessageEdit(ma.Schema):
     content = fields.String(required=True, metadata={"maxLength": LONGEST})
 
@@ -211,6 +219,22 @@ class TaskRow(ma.Schema):
     assignee_agent_key = fields.String(allow_none=True)
     proposal_id = fields.UUID(allow_none=True)
     message_id = fields.UUID(allow_none=True)
+    created_at = fields.DateTime()
+
+
+class TaskEventRow(ma.Schema):
+    """What happened to a task, as the API and its stream say it."""
+
+    id = fields.UUID()
+    project_id = fields.UUID()
+    task_id = fields.UUID()
+    seq = fields.Integer()
+    event_type = fields.String()
+    author = fields.String(metadata={"description": "An agent's key, or ui for a person"})
+    user_id = fields.UUID(allow_none=True)
+    content = fields.String()
+    client_id = fields.String(allow_none=True)
+    metadata = fields.Dict()
     created_at = fields.DateTime()
 
 

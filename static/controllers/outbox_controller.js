@@ -1,17 +1,16 @@
 import { Controller } from "@hotwired/stimulus"
 import { outbox } from "../outbox.js"
-import { sibling } from "../helpers/dom.js"
-import { newId } from "../helpers/outbox.js"
+import { isPlaced, newId } from "../helpers/outbox.js"
 import { say } from "../helpers/outbox_line.js"
 import { setReaction } from "../helpers/reactions.js"
 import { fillNames } from "../helpers/roster.js"
 import { fillTimes } from "../helpers/times.js"
 
-// What waits for one thread, in its place: messages at the end of the stream until the server's copy with the same
+// What waits for one thread, in its place: messages and comments at its end until the server's copy with the same
 // client_id is there, edits and reactions as a line under their message.
 export default class extends Controller {
   static targets = ["list", "template", "line"]
-  static values = { thread: String, path: String }
+  static values = { thread: String, path: String, kind: { type: String, default: "message" } }
 
   #watch = new MutationObserver(() => this.#showBeside())
 
@@ -32,11 +31,11 @@ export default class extends Controller {
   send({ detail: { content, replyTo } }) {
     const key = newId()
     outbox.add({
-      key, thread: this.threadValue, kind: "message", method: "POST", about: { text: content },
+      key, thread: this.threadValue, kind: this.kindValue, method: "POST", about: { text: content },
       path: this.pathValue || `/api/threads/${this.threadValue}/messages`,
       body: { client_id: key, content, ...(replyTo && { reply_to: replyTo }) },
     })
-    sibling(this, "stream").latest()
+    this.dispatch("added")
   }
 
   arrived({ detail: { clientId } }) {
@@ -50,7 +49,7 @@ export default class extends Controller {
   // What was refused goes back to where it was written, before what is there by now.
   rewrite({ currentTarget }) {
     const entry = this.#entries.find(({ key }) => key === this.#keyOf(currentTarget))
-    const field = this.element.querySelector('[data-composer-target="text"]')
+    const field = this.element.querySelector(".composer textarea")
     if (!entry || !field) return
     field.value = [entry.about.text, field.value].filter(Boolean).join("\n")
     field.dispatchEvent(new InputEvent("input", { bubbles: true }))
@@ -69,7 +68,7 @@ export default class extends Controller {
   }
 
   #show(entry) {
-    if (entry.kind === "message") this.#showMessage(entry)
+    if (isPlaced(entry)) this.#showMessage(entry)
     else if (entry.about.message) this.#showLine(entry)
   }
 
@@ -78,7 +77,7 @@ export default class extends Controller {
   #showMessage(entry) {
     let node = this.listTarget.querySelector(`[data-key="${entry.key}"]`)
     if (entry.state === "gone") return node?.remove()
-    if (this.element.querySelector(`article[data-mine][data-client-id="${entry.key}"]`)) return outbox.forget(entry.key)
+    if (this.element.querySelector(`[data-mine][data-client-id="${entry.key}"]`)) return outbox.forget(entry.key)
     if (!node) {
       node = this.#build(entry)
       this.listTarget.append(node)

@@ -25,6 +25,9 @@ export function summary(entries) {
   return Object.entries(counts).map(([kind, count]) => `${count} ${kind}${count === 1 ? "" : "s"}`).join(", ")
 }
 
+// What has a place of its own on the page, which the server's copy takes.
+export const isPlaced = ({ kind }) => kind === "message" || kind === "comment"
+
 // An entry is `sending`, `waiting`, `failed` (refused, with the reason), `sent` or `gone` (cancelled). What is kept is the
 // truth about it; `entries` follows, since any tab may add, send or cancel.
 export class Outbox extends EventTarget {
@@ -268,10 +271,10 @@ export class Outbox extends EventTarget {
     if (more) this.#timer = setTimeout(() => this.drain(), RETRY_MS.at(-1))
   }
 
-  // A message stays until its copy is on the page; of other things nothing more is shown.
+  // A message or a comment stays until its copy is on the page; of other things nothing more is shown.
   #confirm(entry) {
     this.#done.add(entry.key)
-    if (entry.kind !== "message") this.entries.splice(this.entries.indexOf(entry), 1)
+    if (!isPlaced(entry)) this.entries.splice(this.entries.indexOf(entry), 1)
     this.#mark(entry, "sent")
   }
 

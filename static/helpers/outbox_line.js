@@ -1,5 +1,6 @@
 // The words for what waits.
 import { sentence } from "./dom.js"
+import { isPlaced } from "./outbox.js"
 
 const SHORT = 140
 
@@ -17,7 +18,7 @@ export function words({ state, reason }) {
 // Says it in an element with the class outbox; what is right already is not touched, since somebody may watch it.
 export function say(line, entry) {
   const text = line.querySelector(".outbox__words > span")
-  const said = entry.kind === "message" ? words(entry) : `${title(entry)} · ${words(entry)}`
+  const said = isPlaced(entry) ? words(entry) : `${title(entry)} · ${words(entry)}`
   if (line.dataset.state !== entry.state) line.dataset.state = entry.state
   if (text.textContent !== said) text.textContent = said
 }

@@ -38,7 +38,7 @@ from tests import factories
 from tests.browser.conftest import House
 from tests.support.processes import wait_until
 
-ROOM, TASKS, AGENTS = "/oasis/chat", "/oasis/tasks", "/oasis/agents"
+ROOM, TASKS, TASK, AGENTS = "/oasis/chat", "/oasis/tasks", "/oasis/tasks/1", "/oasis/agents"
 PEOPLE, TOKENS = "/oasis/settings/people", "/oasis/settings/tokens"
 SERVERS = "/oasis/settings/servers"
 LABS, ACCOUNT = "/oasis/settings/labs", "/oasis/settings/account"
@@ -131,6 +131,10 @@ def rename_mara(oasis: Oasis) -> None:
     oasis.person("mara").name = "Mara Renamed"
 
 
+def task_one(oasis: Oasis) -> Task:
+    return Task.by_number(oasis.project.id, 1) or Task.promote(oasis.say("a task"), oasis.person("mara"))
+
+
 SIGHTS = {
     "project_chat_messages": Sight(
         ROOM, lambda o: o.say("hello"), lambda page: page.locator("article.msg[data-seq]"), "hello"
@@ -163,6 +167,12 @@ SIGHTS = {
         lambda o: Task.promote(o.say("the disk is full"), o.person("mara")),
         lambda page: page.locator("#tasks"),
         "the disk is full",
+    ),
+    "task_events": Sight(
+        TASK,
+        lambda o: task_one(o).record("noted", "trunks", "so far"),
+        lambda page: page.locator(".timeline .event"),
+        "so far",
     ),
     "agents": Sight(
         AGENTS,

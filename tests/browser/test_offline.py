@@ -14,7 +14,7 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Response, Route, expect
 from sqlalchemy import select
 
-from models import Message, Project, Reaction, User, UserSession, db, labs
+from models import Message, Project, Reaction, Task, User, UserSession, db, labs
 from models.base import reading
 from scripts import programs
 from tests.browser.conftest import SLOW, House, Visitor
@@ -64,8 +64,8 @@ class Home:
         cookie = {"name": "tr_sid", "value": secret, "url": self._url}
         self.context.add_cookies([cookie])  # type: ignore[list-item]
 
-    def tab(self) -> Visitor:
-        return Visitor(self._watched(self.context.new_page())).open()
+    def tab(self, path: str = "/oasis/chat") -> Visitor:
+        return Visitor(self._watched(self.context.new_page())).open(path)
 
     def close(self) -> None:
         if self._open:
@@ -145,6 +145,19 @@ def edit(visitor: Visitor, text: str, better: str) -> None:
     visitor.page.keyboard.press("Enter")
 
 
+def comment(visitor: Visitor, text: str) -> None:
+    visitor.page.locator("#comment-text").fill(text)
+    visitor.page.keyboard.press("Enter")
+
+
+def promote(app: Flask, text: str) -> None:
+    with app.app_context():
+        message = db.session.scalars(select(Message).where(Message.content == text)).one()
+        Task.promote(message, db.session.get_one(User, message.user_id))
+        db.session.commit()
+        db.engine.dispose()
+
+
 def leave(visitor: Visitor) -> None:
     visitor.page.locator("#whoami").click()
     visitor.page.get_by_role("button", name="Sign out").click()
@@ -189,12 +202,18 @@ def test_what_was_done_offline_is_sent_once_and_in_order_after_the_browser_was_c
     mara = home.enter(furnished["mara"])
     mara.say("@jonas before")
     mara.message("before").wait_for()
+    promote(app, "@jonas before")
+    thread = home.tab("/oasis/tasks/1")
 
     away(house, home, how, gone=True)
     for text in numbers(1, 20):
         mara.say(text)
     react(mara, "before")
     edit(mara, "before", "@jonas better")
+    for text in ("first", "second", "never"):
+        comment(thread, text)
+    expect(lines(thread, "waiting")).to_have_count(3)
+    thread.page.get_by_role("button", name="Cancel").last.click()
     expect(lines(mara, "waiting")).to_have_count(22)
     expect(lines(mara, "waiting").first).to_contain_text("Waits for the connection")
     home.close()
@@ -216,6 +235,12 @@ def test_what_was_done_offline_is_sent_once_and_in_order_after_the_browser_was_c
         room = Project.by_key("oasis").room  # type: ignore[union-attr]
         given = select(Reaction).join(Message).where(Message.thread_id == room.id)
         assert len(db.session.scalars(given).all()) == 1
+    mara.open("/oasis/tasks/1")
+    expect(mara.page.locator(".timeline [data-mine] .prose")).to_have_text(["first", "second"], timeout=SLOW)
+    comment(mara, "third, **now**")
+    expect(mara.page.locator(".timeline [data-mine] strong")).to_have_text("now", timeout=SLOW)
+    expect(mara.page.locator(".timeline .outbox")).to_have_count(0)
+    expect(mara.page.locator(".timeline > *")).to_have_count(4)
 
 
 def test_the_loss_of_acknowledgements_would_double_messages(home: Home, furnished: dict[str, str]) -> None:

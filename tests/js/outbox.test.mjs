@@ -214,7 +214,7 @@ test("a repeat that meets its own first try gets its answer", async () => {
   const browser = new Browser(silence(), answer(409))
   const box = await browser.tab()
 
-  box.add(call("comment", { kind: "comment" }))
+  box.add(call("reaction", { kind: "reaction" }))
   await settled(box, () => browser.sent.length === 3 && !box.entries.length)
 
   assert.deepEqual(await browser.kept(), [])

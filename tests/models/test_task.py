@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from models import Message, Project, Task, TaskEvent, append_only, labs
 from models.errors import Conflict
+from models.markup import render
 from models.message import Draft
 from models.posting import post
 from models.task import LONGEST_TITLE, UI
@@ -24,7 +25,7 @@ def test_promoting_links_both_ways(room: Room, db: SQLAlchemy) -> None:
     assert (task.description, task.assignee_agent_key) == (message.content, "bulma")
     assert task.message_id == message.id
     assert message.meta["task"] == 1
-    [event] = task.events
+    [event] = task.events(10)
     assert (event.seq, event.event_type, event.author, event.user_id) == (1, "created", UI, room.jonas.id)
 
 
@@ -110,7 +111,7 @@ def test_the_timeline_only_grows(room: Room, db: SQLAlchemy) -> None:
     task.record("noted", "bulma", "so far")
     db.session.commit()
 
-    assert [event.seq for event in task.events] == [1, 2]
+    assert [event.seq for event in task.events(10)] == [1, 2]
     assert task.last_seq == 2
     for change in ("UPDATE task_events SET content = 'x'", "DELETE FROM task_events"):
         with pytest.raises(DBAPIError, match=r"only grows|permission denied"):
@@ -132,6 +133,20 @@ def test_without_the_triggers_the_timeline_can_be_changed(room: Room, db: SQLAlc
     assert db.session.scalars(select(TaskEvent.content)).all() == ["x"]
     db.session.execute(text("DELETE FROM task_events"))
     assert db.session.scalars(select(TaskEvent)).all() == []
+
+
+def test_a_comment_is_said_once_for_each_client_id(room: Room, db: SQLAlchemy) -> None:
+    task, other = (Task.promote(room.say(word), room.mara) for word in "ab")
+    first = task.comment(room.mara, "look", render("look"), "c1")
+
+    assert task.comment(room.mara, "look", render("look"), "c1") is first
+    with pytest.raises(Conflict) as refused:
+        task.comment(room.mara, "else", render("else"), "c1")
+    assert list(refused.value.fields) == ["client_id"]
+    assert task.comment(room.jonas, "mine", render("mine"), "c1").seq == 3
+    assert other.comment(room.mara, "else", render("else"), "c1").seq == 2
+    assert [event.content for event in task.events(10)] == ["", "look", "mine"]
+    assert [event.seq for event in task.events(1, before=3)] == [2]
 
 
 @pytest.mark.parametrize("source", ["proposal", "message"])

@@ -237,7 +237,14 @@ class TestConversations:
 def test_what_has_a_flag_of_its_own_is_on_no_stream_while_that_is_off(
     world: World, db: SQLAlchemy, pump: Pump, monkeypatch: pytest.MonkeyPatch, table: str, flag: str
 ) -> None:
-    write = {"brain_docs": world.write, "tasks": lambda title: Task.promote(world.say(title), world.jonas)}
+    task = Task.promote(world.say("before"), world.jonas)
+    db.session.commit()
+    pump.turn()
+    write = {
+        "brain_docs": world.write,
+        "tasks": lambda title: Task.promote(world.say(title), world.jonas),
+        "task_events": lambda words: task.record("noted", "bulma", words),
+    }
     screen, name = world.screen(), stream_of(world)
     since = streams.head(name)
     write[table]("seen")

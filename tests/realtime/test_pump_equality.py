@@ -34,6 +34,7 @@ from models import (
 )
 from models.base import utcnow
 from models.execution import Execution
+from models.markup import render
 from models.message import Answer
 from models.thread import BREAKER_TURNS
 from realtime import publication, registry
@@ -507,7 +508,9 @@ def a_message_becomes_a_task(world: World) -> None:
 
 @mutation
 def more_happens_to_the_task(world: World) -> None:
-    db.session.scalars(select(Task)).one().record("noted", "bulma")
+    task = db.session.scalars(select(Task)).one()
+    task.record("noted", "bulma")
+    task.comment(world.jonas, "seen", render("seen"), "c1")
 
 
 @mutation

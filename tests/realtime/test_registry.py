@@ -67,6 +67,7 @@ def test_every_column_is_said_or_held_back_on_purpose() -> None:
         "users": {"deactivated_at"},
         "executor_requests": set(),
         "brain_docs": {"content"},
+        "task_events": {"content_html", "meta"},
         "proposals": {"canonical"},
         "runs": {"worker"},
     }
@@ -135,6 +136,7 @@ ROWS: dict[str, Callable[[World, Message], Any]] = {
     "tasks": lambda world, said: Task(
         project_id=world.project.id, number=1, title="Look", source="message", message_id=said.id
     ),
+    "task_events": lambda world, said: Task.promote(said, world.jonas).record("noted", "bulma"),
     "schedules": lambda world, said: Schedule(
         project_id=world.project.id,
         name="Disk",

@@ -96,7 +96,7 @@ class Screen:
         quiet = PUBLISHED[table].quiet
         self.rows[table, row["id"]] = {name: value for name, value in row.items() if name not in quiet}
         if html is not None:
-            element = re.search(r'<(?:article|section)[^>]* id="([^"]+)"', html)
+            element = re.search(r'<(?:article|section|li)[^>]* id="([^"]+)"', html)
             assert element, html
             self.html[element[1]] = html
 

@@ -15,6 +15,7 @@ from models.delivery import Delivery
 from models.message import Draft
 from models.policy import OPEN, RIGHTS, ROLES, SIGNED_IN, TOKEN_RIGHTS
 from models.posting import post_all
+from models.task import Task
 from tests import factories
 from tests.webapp.conftest import Site
 from webapp import auth, idempotency
@@ -27,6 +28,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "threads.mute": {"muted": True},
     "messages.post": {"content": "hello", "client_id": "matrix"},
     "messages.edit": {"content": "other words"},
+    "tasks.comment": {"content": "hello", "client_id": "matrix"},
     "agents.edit": {"title": "other"},
     "agent_work.progress": {"attempt": 1},
     "agent_work.finish": {"attempt": 1},
@@ -151,6 +153,7 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
     values = {
         "thread_id": site.project.room.id,
         "message_id": message.id,
+        "task_id": Task.promote(message, site.people["owner"]).id,
         "delivery_id": delivery.id,
         "agent_id": agent.id,
         "proposal_id": factories.proposal(site.project.room, agent).id,

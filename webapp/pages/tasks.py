@@ -6,7 +6,6 @@ from models.base import db
 from models.markup import render
 from models.message import Message
 from models.task import Task
-from models.task_event import TaskEvent
 from webapp import asked, rendering, visible
 from webapp.auth import current_project, policy
 from webapp.kept import State
@@ -14,6 +13,7 @@ from webapp.kept import State
 bp = Blueprint("task_pages", __name__)
 
 SHOWN = 200
+"""Tasks of a page of the list, and events of a page of one."""
 
 
 @bp.get("/<project_key>/tasks")
@@ -43,15 +43,19 @@ def show(project_key: str, number: int) -> Response:
 
 
 def _show(state: State, number: int) -> str:
+    """The last of its timeline, or what came before one event."""
     task = visible.task(current_project().id, number)
+    before = asked.number("before")
+    events = task.events(SHOWN, before)
     return render_template(
         "tasks/show.html",
         **rendering.layout(state),
         task=task,
         description=render(task.description).html,
-        events=task.events,
+        events=events,
+        earlier=events[0].seq if events and events[0].seq > 1 else None,
+        newest=before is None,
         origin=_origin(task),
-        words=words,
     )
 
 
@@ -62,10 +66,3 @@ def _origin(task: Task) -> str | None:
         return None
     key, seq = current_project().key, message.seq
     return url_for("rooms.chat", project_key=key, around=seq, _anchor=f"message_{message.id}")
-
-
-def words(event: TaskEvent) -> str:
-    """What happened, as its line says it."""
-    if event.event_type == "created" and event.meta.get("source") == "proposal":
-        return "proposed it, and it was approved"
-    return {"created": "made it of a message"}.get(event.event_type, event.event_type.replace("_", " "))

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -10,6 +11,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from agents.tools import registry
 from models import Message, Task, Thread, labs
+from models.base import utcnow
 from models.message import Draft
 from models.policy import RIGHTS, TOKEN_RIGHTS
 from models.posting import post
@@ -135,12 +137,82 @@ def test_a_task_that_is_none_is_not_found(house: House, mara: FlaskClient, numbe
     assert mara.get(f"/{house.project.key}/tasks/{number}").status_code == 404
 
 
+def comment(client: FlaskClient, task: str, content: object = "seen by **me**", client_id: str = "c1") -> Any:
+    return client.post(f"/api/tasks/{task}/comments", json={"content": content, "client_id": client_id})
+
+
+@pytest.fixture
+def task(jonas: FlaskClient, message: str) -> str:
+    made: str = jonas.post(path(message)).get_json()["id"]
+    return made
+
+
+def test_a_comment_stands_in_the_timeline_once(house: House, jonas: FlaskClient, task: str) -> None:
+    first = comment(jonas, task, "seen by **me** <img src=x onerror=alert(1)>")
+    again = comment(jonas, task, "seen by **me** <img src=x onerror=alert(1)>")
+
+    assert first.status_code == 201
+    said = first.get_json()
+    assert (said["event_type"], said["author"], said["user_id"]) == ("comment", "ui", str(house.jonas.id))
+    assert again.get_json() == said
+    other = comment(jonas, task, "something else")
+    assert (other.status_code, list(other.get_json()["error"]["fields"])) == (409, ["client_id"])
+    shown = page(jonas, house, 1)
+    assert shown.count("seen by <strong>me</strong>") == 1
+    assert "<img src=x" not in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "client_id", "field"),
+    [(" ", "c1", "content"), ("x" * 16_385, "c1", "content"), (7, "c1", "content"), ("x", "", "client_id")],
+)
+def test_what_is_no_comment_is_refused(
+    jonas: FlaskClient, task: str, content: object, client_id: str, field: str
+) -> None:
+    answer = comment(jonas, task, content, client_id)
+
+    assert (answer.status_code, list(answer.get_json()["error"]["fields"])) == (422, [field])
+
+
+def test_who_may_comment(house: House, app: Flask, jonas: FlaskClient, task: str, db: SQLAlchemy) -> None:
+    stranger = factories.signed_in(app, factories.member(factories.project(), "owner"))
+    assert comment(house.newcomer("viewer"), task).status_code == 403
+    assert comment(stranger, task).status_code == 404
+    assert comment(jonas, str(house.project.id)).status_code == 404
+
+    labs.write(house.project.id, {"task_threads": False})
+    db.session.commit()
+    assert comment(jonas, task).status_code == 404
+    labs.write(house.project.id, {"task_threads": True})
+    house.project.archived_at = utcnow()
+    db.session.commit()
+    assert comment(jonas, task).status_code == 404
+
+
+def test_a_long_timeline_is_shown_from_its_end(
+    house: House, jonas: FlaskClient, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.pages.tasks.SHOWN", 2)
+    for word in ("alpha", "beta"):
+        comment(jonas, task, word, word)
+
+    newest, earlier = (jonas.get(f"/{house.project.key}/tasks/1{more}").text for more in ("", "?before=2"))
+    assert (">alpha<" in newest, "made it of a message" in newest, "?before=2" in newest) == (
+        True,
+        False,
+        True,
+    )
+    assert (">alpha<" in earlier, "made it of a message" in earlier, "composer" in earlier) == (
+        False, True, False,
+    )  # fmt: skip
+
+
 # No agent makes one by any path.
 
 
 def test_no_token_has_the_right(house: House) -> None:
-    assert RIGHTS["task.create"] == "member"
-    assert all("task.create" not in rights for rights in TOKEN_RIGHTS.values())
+    assert RIGHTS["task.create"] == RIGHTS["task.comment"] == "member"
+    assert not any({"task.create", "task.comment"} & rights for rights in TOKEN_RIGHTS.values())
 
 
 @pytest.mark.parametrize("kind", TOKEN_RIGHTS)
