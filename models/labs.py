@@ -23,7 +23,7 @@ FLAGS: dict[str, str] = {
 }
 
 BUILT = ("team_room", "dms", "task_threads", "knowledge")
-"""Flags that switch something on today; the others are declared for the pages to come."""
+"""Flags whose pages exist today; the others are declared for the pages to come."""
 
 OF_THREAD = {"room": "team_room", "dm": "dms"}
 """The flag that opens each kind of thread; `Thread.is_open` asks it in SQL."""
@@ -32,6 +32,7 @@ OF_TABLE = {
     "brain_docs": "knowledge",
     "tasks": "task_threads",
     "task_events": "task_threads",
+    "schedules": "schedule",
 }
 """The flag without which no row of a table is on a stream."""
 

@@ -8,7 +8,13 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Model, Row
+from models import labs
+from models.actions import ScheduleJob
+from models.base import Model, Row, db
+from models.errors import Conflict
+
+FLAG = "schedule"
+OFF = "Schedule is switched off in Labs"
 
 
 class Schedule(Row, Model):
@@ -32,3 +38,24 @@ class Schedule(Row, Model):
     enabled: Mapped[bool] = mapped_column(default=True)
     next_fire_at: Mapped[datetime | None]
     proposal_id: Mapped[UUID] = mapped_column(ForeignKey("proposals.id"), unique=True)
+
+    @classmethod
+    def create(cls, project_id: UUID, wanted: ScheduleJob, proposal_id: UUID) -> Schedule:
+        """What an approved proposal asked for. Conflict while schedules are switched off."""
+        if not labs.enabled(FLAG, project_id):
+            raise Conflict(OFF)
+        schedule = cls(
+            project_id=project_id,
+            proposal_id=proposal_id,
+            name=wanted.name,
+            schedule_kind=wanted.schedule_kind,
+            schedule_expr=wanted.schedule_expr,
+            time_zone=wanted.time_zone,
+            instructions=wanted.instructions,
+            target_agent_key=wanted.target_agent_key,
+            output=wanted.output,
+            enabled=True,
+        )
+        db.session.add(schedule)
+        db.session.flush()
+        return schedule

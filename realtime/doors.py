@@ -1,6 +1,6 @@
 """Doors: which threads are open, since what is said in a closed one reaches nobody by a stream.
 
-Documents and tasks have doors of their own: while their flag is off, none is on a stream.
+Documents, tasks and schedules have doors of their own: while their flag is off, none is on a stream.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from typing import cast
 
 from models.actions import ScheduleJob
 from models.agent import Agent
-from models.base import db
 from models.schedule import Schedule
 from queues.actions.job import CannotBeDone, Job
 
@@ -15,19 +14,5 @@ def apply(job: Job) -> str:
         raise CannotBeDone(
             f"@{wanted.target_agent_key} is no agent of this project any more. No schedule was made."
         )
-    db.session.add(
-        Schedule(
-            project_id=job.project_id,
-            proposal_id=job.proposal_id,
-            name=wanted.name,
-            schedule_kind=wanted.schedule_kind,
-            schedule_expr=wanted.schedule_expr,
-            time_zone=wanted.time_zone,
-            instructions=wanted.instructions,
-            target_agent_key=wanted.target_agent_key,
-            output=wanted.output,
-            enabled=True,
-        )
-    )
-    db.session.flush()
+    Schedule.create(job.project_id, wanted, job.proposal_id)
     return f"The schedule “{wanted.name}” was made."

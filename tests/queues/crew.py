@@ -29,7 +29,7 @@ class Crew:
     @classmethod
     def create(cls) -> "Crew":
         project = Project.create("oasis", "Oasis")
-        labs.write(project.id, {"team_room": True, "dms": True, "task_threads": True})
+        labs.write(project.id, {"team_room": True, "dms": True, "task_threads": True, "schedule": True})
         mara = User.create("mara@example.org", "Mara Lindqvist", None)
         jonas = User.create("jonas@example.org", "Jonas Weber", None)
         mara.join(project, "owner")

@@ -242,6 +242,31 @@ def test_two_tasks_of_one_title_are_two_and_each_card_names_its_own(office: Offi
 # What cannot be done.
 
 
+@pytest.mark.parametrize(
+    ("action_type", "params", "flag", "why"),
+    [
+        ("schedule_job", JOB, "schedule", "Schedule is switched off in Labs"),
+        ("create_task", {}, "task_threads", "tasks are switched off in Labs"),
+    ],
+)
+def test_what_is_switched_off_is_not_made(
+    office: Office, act: Act, action_type: str, params: dict[str, Any], flag: str, why: str
+) -> None:
+    labs.write(office.crew.project.id, {flag: False})
+    proposal_id, _ = office.approved(action_type, **params)
+    act()
+
+    assert office.wait(proposal_id, "failed").execution_result == why
+    assert office.read(lambda s: (s.scalars(select(Task)).all(), s.scalars(select(Schedule)).all())) == (
+        [],
+        [],
+    )
+    labs.write(office.crew.project.id, {flag: True})
+    db.session.commit()
+    office.decide("retry", proposal_id)
+    office.wait(proposal_id)
+
+
 def test_what_is_closed_meanwhile_fails_and_can_be_tried_again(office: Office, act: Act) -> None:
     params = {"channel": "room", "recipient": "Team Room", "content": "hello"}
     proposal_id, _ = office.approved("send_message", **params)

@@ -3,7 +3,8 @@
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
-from models import Delivery, Membership, Message, Project, Task, User, labs
+from models import Delivery, Membership, Message, Project, Schedule, Task, User, labs
+from models.actions import ScheduleJob
 from realtime import streams
 from realtime.doors import TABLES
 from realtime.pump import Pump
@@ -13,6 +14,10 @@ from tests.realtime.world import Packet, World, statements
 def switch(world: World, db: SQLAlchemy, **flags: bool) -> None:
     labs.write(world.project.id, flags)
     db.session.commit()
+
+
+def job(name: str) -> ScheduleJob:
+    return ScheduleJob(name=name, schedule_expr="0 9 * * *", instructions="Look.", target_agent_key="bulma")
 
 
 def stream_of(world: World) -> str:
@@ -244,6 +249,7 @@ def test_what_has_a_flag_of_its_own_is_on_no_stream_while_that_is_off(
         "brain_docs": world.write,
         "tasks": lambda title: Task.promote(world.say(title), world.jonas),
         "task_events": lambda words: task.record("noted", "bulma", words),
+        "schedules": lambda name: Schedule.create(world.project.id, job(name), world.propose().id),
     }
     screen, name = world.screen(), stream_of(world)
     since = streams.head(name)

@@ -126,7 +126,7 @@ class World:
     @classmethod
     def make(cls, app: Flask) -> "World":
         project = Project.create("oasis", "Oasis")
-        labs.write(project.id, dict.fromkeys(labs.BUILT, True))
+        labs.write(project.id, dict.fromkeys({*labs.BUILT, *labs.OF_TABLE.values()}, True))
         mara = User.create("mara@example.org", "Mara Lindqvist", None)
         jonas = User.create("jonas@example.org", "Jonas Weber", None)
         mara.join(project, "owner")
