@@ -130,6 +130,10 @@ def test_an_agent_asks_for_each_of_the_six_and_a_person_decides(house: House, oa
 
     found = oasis(lambda project: sorted(row.status for row in proposals(project)))
     assert found.count("rejected") == 3
+    is_(vera, "Look at the disk", "executed")
+    vera.open("/oasis/tasks/1")
+    is_(vera, "Look at the disk", "executed")
+    expect(vera.page.locator(".composer, .approval .btn").filter(visible=True)).to_have_count(0)
 
 
 def test_what_is_rejected_says_why_and_what_is_put_aside_waits(house: House, oasis: Oasis) -> None:

@@ -3,8 +3,10 @@
 from flask import Blueprint, Response, render_template, url_for
 
 from models.base import db
+from models.errors import NotFound
 from models.markup import render
 from models.message import Message
+from models.proposal import Proposal
 from models.task import Task
 from webapp import asked, rendering, visible
 from webapp.auth import current_project, policy
@@ -56,7 +58,18 @@ def _show(state: State, number: int) -> str:
         earlier=events[0].seq if events and events[0].seq > 1 else None,
         newest=before is None,
         origin=_origin(task),
+        proposal=_proposal(task),
     )
+
+
+def _proposal(task: Task) -> Proposal | None:
+    """The one it came from, when who asks may see that."""
+    if task.proposal_id is None:
+        return None
+    try:
+        return visible.proposal(task.proposal_id)
+    except NotFound:
+        return None
 
 
 def _origin(task: Task) -> str | None:

@@ -10,7 +10,8 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 
 from agents.tools import registry
-from models import Message, Task, Thread, labs
+from models import Message, Proposal, Task, Thread, labs
+from models import db as db_
 from models.base import utcnow
 from models.message import Draft
 from models.policy import RIGHTS, TOKEN_RIGHTS
@@ -85,15 +86,40 @@ def test_the_list_shows_the_newest_first(
     assert f'href="/{house.project.key}/tasks">Newest' in none
 
 
-def test_a_proposed_task_links_to_its_card(house: House, jonas: FlaskClient, db: SQLAlchemy) -> None:
-    proposal = factories.proposal(house.thread, house.trunks)
+def proposed(house: House, where: Thread) -> Proposal:
+    """A proposal and the task that was made of it."""
+    proposal = factories.proposal(where, house.trunks)
     Task.create(house.project.id, "Look", "", None, source="proposal", author="trunks", user_id=house.mara.id,
                 message_id=proposal.message_id, proposal_id=proposal.id)  # fmt: skip
-    db.session.commit()
+    db_.session.commit()
+    return proposal
+
+
+def test_a_proposed_task_shows_its_card_and_links_to_it(house: House, jonas: FlaskClient) -> None:
+    proposal = proposed(house, house.thread)
 
     shown = page(jonas, house, 1)
     assert f"#message_{proposal.message_id}" in shown
     assert "an approved proposal" in shown
+    assert shown.count(f'id="proposal_{proposal.id}"') == 1
+    assert "because it is full" in shown
+
+
+@pytest.mark.parametrize("role", ["owner", "viewer"])
+def test_a_card_of_a_conversation_is_shown_to_who_may_see_it(
+    house: House, jonas: FlaskClient, db: SQLAlchemy, role: str
+) -> None:
+    """Of somebody who may not decide it is everybody's, but not the conversation around it."""
+    owner = factories.member(house.project, role)
+    thread = Thread(project_id=house.project.id, title="DM:trunks", kind="dm", owner_user_id=owner.id)
+    db.session.add(thread)
+    db.session.flush()
+    proposal = proposed(house, thread)
+    card = f'id="proposal_{proposal.id}"'
+
+    assert card in page(house.browser(owner), house, 1)
+    assert (card in page(jonas, house, 1)) == proposal.listed == (role == "viewer")
+    assert "because it is full" not in page(jonas, house, 1)
 
 
 def test_what_came_from_a_conversation_does_not_link_there(house: House, db: SQLAlchemy) -> None:
