@@ -161,6 +161,14 @@ class Thread(Row, Model):
             touch(self)
         return begins
 
+    @classmethod
+    def paused(cls, project_id: UUID) -> list[Thread]:
+        """Where a person has to say whether the agents go on, oldest first."""
+        query = select(cls).where(
+            cls.project_id == project_id, cls.kind == "room", cls.paused_at.is_not(None)
+        )
+        return list(db.session.scalars(query.order_by(cls.paused_at, cls.id)))
+
     def _lift(self) -> list[Message]:
         """End the pause; the messages that were held back in it."""
         from models.message import Message

@@ -390,6 +390,8 @@ _ALL = (
         streams=_of_thread,
         says=("project_id", "title", "kind", "owner_user_id", "last_seq", "paused_at", "created_at"),
         quiet=QUIET | {"last_seq", "agent_turns", "agent_tokens", "paused_seq"},
+        partial="needs_you/_pause.html",
+        variable="thread",
     ),
     Published(
         model=ThreadRead, streams=_user, says=("project_id", "thread_id", "user_id", "read_seq", "muted")

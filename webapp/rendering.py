@@ -25,6 +25,7 @@ from models.session import LONGEST, NOTED_EVERY
 from models.thread import Thread, ThreadRead
 from models.user import Membership, User
 from realtime import health
+from realtime.registry import PUBLISHED, plain
 from webapp import conversations, shown
 from webapp.auth import current_project, current_user, principal, projects
 from webapp.conversations import Conversation
@@ -156,14 +157,25 @@ def layout(state: State) -> dict[str, Any]:
 
 
 def waiting(project: Project, user: User, flags: dict[str, bool], state: State) -> dict[str, Any]:
-    """What waits for a decision of this person: the cards, and the little of each that every page knows."""
+    """What waits for this person, oldest first: as HTML, and the little of each that every page knows."""
     cards = shown.waiting(project.id, user.id, thread_kinds(flags), state)
     folds = ProposalFold.of_person(user.id, [UUID(card["id"]) for card in cards])
     rows = [{name: card["row"][name] for name in WAITING_SAYS} for card in cards]
+    paused = [_pause(thread) for thread in Thread.paused(project.id)] if flags["team_room"] else []
+    shown_cards = [(card["row"]["proposed_at"], card["id"], card["html"]) for card in cards]
+    shown_pauses = [(row["paused_at"], row["id"], html) for row, html in paused]
     return {
-        "cards": cards,
-        "known": {"rows": rows, "folds": {str(key): str(of) for key, of in folds.items()}},
+        "all": [html for *_, html in sorted(shown_cards + shown_pauses)],
+        "known": {
+            "rows": rows + [row for row, _ in paused],
+            "folds": {str(key): str(of) for key, of in folds.items()},
+        },
     }
+
+
+def _pause(thread: Thread) -> tuple[dict[str, Any], str | None]:
+    row = {"id": str(thread.id), "paused_at": plain(thread.paused_at)}
+    return row, PUBLISHED[Thread.__tablename__].html(thread)
 
 
 def _by_name(projects: dict[Any, Project]) -> list[Project]:

@@ -24,7 +24,7 @@ export default class extends Controller {
     const by = { j: 1, k: -1 }[event.key]
     if (!by || typingIn(event.target) || somethingOpen()) return
     const cards = this.#cards
-    const here = cards.indexOf(document.activeElement?.closest(".approval"))
+    const here = cards.indexOf(document.activeElement?.closest(".approval, .pause"))
     const next = here < 0 ? cards.at(by > 0 ? 0 : -1) : cards[here + by]
     if (!next) return
     event.preventDefault()
@@ -32,15 +32,23 @@ export default class extends Controller {
     next.scrollIntoView({ block: "nearest" })
   }
 
-  get #cards() { return [...this.listTarget.querySelectorAll(":scope > .approval")] }
+  get #cards() { return [...this.listTarget.querySelectorAll(":scope > :is(.approval, .pause)")] }
 
   #changes = ({ detail: { items } }) => {
     const project = document.querySelector('meta[name="project"]').content
     for (const { table, id, row, html } of items) {
-      if (table !== "proposals" || row?.project_id !== project) continue
+      if (row?.project_id !== project) continue
+      if (table === "project_chat_threads" && row.kind === "room") this.#pause(id, row, html)
+      if (table !== "proposals") continue
       if (row.waits && !document.getElementById(`proposal_${id}`)) this.#insert(parse(html))
     }
     this.#count()
+  }
+
+  // Nothing of it is left to look at once somebody let them go on, or not.
+  #pause(id, row, html) {
+    document.getElementById(`pause_${id}`)?.remove()
+    if (row.paused_at) this.#insert(parse(html))
   }
 
   #insert(card) {

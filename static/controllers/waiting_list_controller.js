@@ -6,7 +6,7 @@ const RISKS = { low: "Low", med: "Medium", high: "High" }
 
 // What waits for this person, oldest first, beside the room; each line leads to its card.
 export default class extends Controller {
-  static targets = ["list", "count", "more", "template"]
+  static targets = ["list", "count", "more", "template", "pause"]
   static values = { path: String }
 
   connect() {
@@ -33,7 +33,15 @@ export default class extends Controller {
     this.listTarget.replaceChildren(...rows.slice(0, MOST).map((row) => this.#line(row)))
   }
 
-  #line({ id, headline, risk_level: risk, proposed_by: agent, proposed_at: at }) {
+  #line(row) { return row.paused_at ? this.#pause(row) : this.#card(row) }
+
+  #pause({ paused_at: at }) {
+    const line = this.pauseTarget.content.firstElementChild.cloneNode(true)
+    line.querySelector("time").dateTime = at
+    return line
+  }
+
+  #card({ id, headline, risk_level: risk, proposed_by: agent, proposed_at: at }) {
     const line = this.templateTarget.content.firstElementChild.cloneNode(true)
     line.dataset.id = id
     line.href = `${this.pathValue}#proposal_${id}`

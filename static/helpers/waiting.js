@@ -1,8 +1,9 @@
-// What waits for a decision of this person, and what he put aside: read once from the page, then kept by the streams.
+// What waits for this person, a decision or the word that agents go on, and what he put aside: read once from the page, then kept by the streams.
 // The badge, the rail and notifications all ask here, so that each of them counts the same rows.
 import { connection } from "../socket.js"
 
-const older = (one, other) => one.proposed_at.localeCompare(other.proposed_at) || one.id.localeCompare(other.id)
+const since = (row) => row.proposed_at ?? row.paused_at
+const older = (one, other) => since(one).localeCompare(since(other)) || one.id.localeCompare(other.id)
 
 class Waiting extends EventTarget {
   #source = null
@@ -14,7 +15,7 @@ class Waiting extends EventTarget {
     connection.addEventListener("changes", ({ detail: { items } }) => this.#changed(items))
   }
 
-  // {id, headline, risk_level, proposed_by, proposed_at}, oldest first.
+  // {id, headline, risk_level, proposed_by, proposed_at} or, of a pause, {id, paused_at}; oldest first.
   get rows() {
     this.#read()
     return [...this.#rows.values()].sort(older)
@@ -51,6 +52,10 @@ class Waiting extends EventTarget {
 const NOTES = {
   proposals({ id, row }, rows) {
     if (row?.waits) rows.set(id, row)
+    else rows.delete(id)
+  },
+  project_chat_threads({ id, row }, rows) {
+    if (row?.paused_at && row.kind === "room") rows.set(id, row)
     else rows.delete(id)
   },
   proposal_folds({ id, row }, rows, folds) {

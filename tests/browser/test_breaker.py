@@ -1,5 +1,7 @@
 """The banner of paused agents: its buttons work, and say why when they do not."""
 
+import re
+
 import pytest
 from flask import Flask
 from playwright.sync_api import expect
@@ -50,11 +52,21 @@ def test_a_press_that_changed_nothing_says_so(house: House, app: Flask, label: s
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("label", ["Continue", "Stop"])
 def test_a_press_takes_the_banner_away_and_it_works_again(house: House, app: Flask, label: str) -> None:
-    mara = house.enter("mara")
+    mara, needs = house.enter("mara"), house.enter("mara", "/oasis/needs-you")
     banner = mara.page.locator(".breaker")
 
     for _ in range(2):
         pause(app)
         expect(banner).to_be_visible()
+        expect(mara.page.locator(".rail .mini")).to_have_text(re.compile("Agents paused"))
+        expect(needs.page.locator(".pause")).to_contain_text("Agents paused.")
+        for page in (mara.page, needs.page):
+            expect(page.locator(".sidebar .count[data-tone]")).to_contain_text("1")
+        if label == "Stop":
+            needs.page.reload()
+        expect(needs.page.locator("[data-needs-target=count]")).to_have_text("1")
         banner.get_by_role("button", name=label).click()
         expect(banner).to_be_hidden()
+        expect(needs.page.get_by_text("Nothing waits for you")).to_be_visible()
+        for page in (mara.page, needs.page):
+            expect(page.locator(".sidebar .count[data-tone]")).to_be_hidden()
