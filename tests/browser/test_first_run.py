@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SLOW, Visitor
+from tests.browser.test_accessibility import violations
 from tests.support.browser import Screens
 from tests.support.live import Live
 from tests.support.processes import ROOT
@@ -32,6 +33,7 @@ def test_a_new_team_sets_up_invites_and_talks(live: Live, screens: Screens) -> N
     page = screens.open()
 
     page.goto(set_up_link(live))
+    assert violations(page) == []
     page.get_by_label("Your name").fill("Mara Lindqvist")
     page.get_by_label("E-mail").fill("mara@example.org")
     page.get_by_label("Password").fill(PASSWORD)
@@ -51,6 +53,7 @@ def test_a_new_team_sets_up_invites_and_talks(live: Live, screens: Screens) -> N
 
     guest = screens.open(phone=True)
     guest.goto("/invites/" + link.rpartition("/invites/")[2])
+    assert violations(guest) == []
     guest.get_by_label("Your name").fill("Jonas Weber")
     guest.get_by_label("E-mail").fill("jonas@example.org")
     guest.get_by_label("Password").fill(PASSWORD)
@@ -61,6 +64,16 @@ def test_a_new_team_sets_up_invites_and_talks(live: Live, screens: Screens) -> N
     page.goto("/oasis/chat")
     Visitor(guest).say("@mara I am in")
     expect(mara.message("I am in")).to_be_visible()
+
+    page.goto("/oasis/settings/people")
+    page.get_by_role("link", name="Jonas Weber").click()
+    page.get_by_role("heading", name="Jonas Weber").wait_for()  # the page before has such a button, too
+    page.get_by_role("button", name="Make a link").click()
+    link = page.get_by_text("/reset/").inner_text().strip()
+    assert violations(page) == []
+    guest.goto("/reset/" + link.rpartition("/reset/")[2])
+    guest.get_by_role("textbox", name="New password").wait_for()
+    assert violations(guest) == []
 
 
 @pytest.mark.databases("sqlite")
@@ -77,10 +90,12 @@ def test_signing_out_and_in_again(live: Live, screens: Screens, furnished: dict[
 
     page.goto("/oasis/chat")
     page.wait_for_url("**/sign-in**")
+    assert violations(page) == []
     page.get_by_label("E-mail").fill("new@example.org")
     page.get_by_label("Password").fill("not the password at all")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("is not right")).to_be_visible()
+    assert violations(page) == []
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
