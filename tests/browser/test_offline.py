@@ -152,7 +152,8 @@ def comment(visitor: Visitor, text: str) -> None:
 
 def promote(app: Flask, text: str) -> None:
     with app.app_context():
-        message = db.session.scalars(select(Message).where(Message.content == text)).one()
+        room = Project.by_key("oasis").room  # type: ignore[union-attr]
+        message = db.session.scalars(select(Message).filter_by(thread_id=room.id, content=text)).one()
         Task.promote(message, db.session.get_one(User, message.user_id))
         db.session.commit()
         db.engine.dispose()
