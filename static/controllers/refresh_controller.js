@@ -5,17 +5,22 @@ import { debounce, morph } from "../helpers/dom.js"
 const SETTLE_MS = 250
 const AGAIN_MS = 2000
 
-// Fetches this page again when a table changed that is shown without partials of its own, and takes over the parts
-// marked data-refresh. For what changes rarely; messages never come this way.
+// Fetches this page again when a table changed that is shown without partials of its own, or when its stream begins
+// anew because something was switched on, and takes over the parts marked data-refresh. For what changes rarely;
+// messages never come this way.
 export default class extends Controller {
   static values = { tables: Array }
 
   #later = debounce(() => this.#fetch(), SETTLE_MS + Math.random() * SETTLE_MS)
 
-  connect() { connection.addEventListener("changes", this.#changes) }
+  connect() {
+    connection.addEventListener("changes", this.#changes)
+    connection.addEventListener("reset", this.#later)
+  }
 
   disconnect() {
     connection.removeEventListener("changes", this.#changes)
+    connection.removeEventListener("reset", this.#later)
     this.#later.cancel()
   }
 

@@ -35,7 +35,7 @@ from models.delivery import NOT_ENDED
 from models.posting import post
 from realtime.registry import PUBLISHED
 from tests import factories
-from tests.browser.conftest import House
+from tests.browser.conftest import SLOW, House
 from tests.support.processes import wait_until
 
 ROOM, TASKS, TASK, AGENTS = "/oasis/chat", "/oasis/tasks", "/oasis/tasks/1", "/oasis/agents"
@@ -285,7 +285,7 @@ def test_a_change_of_every_table_is_seen_without_loading_the_page_again(house: H
         expect(sight.on(mara.page)).to_have_count(0)
         commit(sight.change)
         try:
-            expect(sight.on(mara.page).first).to_be_attached(timeout=5000)
+            expect(sight.on(mara.page).first).to_be_attached(timeout=SLOW)
             assert mara.page.evaluate("window.loadedOnce === true"), "it was loaded again"
         except AssertionError as error:
             blind[table] = str(error)

@@ -142,8 +142,9 @@ def test_a_build_that_does_not_look_by_itself_is_caught(
 ) -> None:
     """The control of what follows: without its own look, the worker is deaf when Redis is gone."""
     monkeypatch.setattr(listener, "PAUSES", (600.0,))
-    hello()
+    worker = hello().worker
     wait_until(lambda: listening(redis_server), what="a listening worker")
+    wait_until(lambda: worker._look_at, what="the look with which it begins")
     redis_server.kill()
 
     with pytest.raises(AssertionError):
