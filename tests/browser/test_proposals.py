@@ -423,6 +423,7 @@ class TestNeedsYou:
         keys.type("no")
         keys.press("Enter")
         is_(mara, "“Two”", "rejected")
+        expect(dialog(mara)).to_be_hidden()  # the card may know of it sooner
         for key in ("j", "e"):
             keys.press(key)
         expect(dialog(mara).get_by_label("Title")).to_be_focused()
