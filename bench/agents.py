@@ -16,7 +16,7 @@ from bench.screens import Packet, open_screens
 from bench.servers import Server, Stage
 
 AT_ONCE = 16
-TURNS_A_ROUND = 20
+TURNS_A_ROUND = 12
 PATIENCE_SECONDS = 30
 FIRST_DELAY, DELAY, WORDS = 0.3, 0.02, 100
 """Seconds before the model's first event, and between two; words of an answer."""
