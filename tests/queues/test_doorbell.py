@@ -1,5 +1,6 @@
 """Redis is a doorbell: rung, it makes work begin at once; absent, ill or emptied, work goes on."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from agents.wire import Say
 from models import Delivery, db
 from models.message import Answer
 from queues import doorbell, listener, loop
+from queues.chat import ChatWorker
 from queues.doorbell import LOOK, WorkerBell, channel, ring_once, rq_queue
 from tests.queues.conftest import Published, Running
 from tests.queues.crew import Crew
@@ -142,9 +144,16 @@ def test_a_build_that_does_not_look_by_itself_is_caught(
 ) -> None:
     """The control of what follows: without its own look, the worker is deaf when Redis is gone."""
     monkeypatch.setattr(listener, "PAUSES", (600.0,))
-    worker = hello().worker
+    looked, look = threading.Event(), ChatWorker.look
+
+    async def tell(worker: ChatWorker) -> None:
+        await look(worker)
+        looked.set()
+
+    monkeypatch.setattr(ChatWorker, "look", tell)
+    hello()
     wait_until(lambda: listening(redis_server), what="a listening worker")
-    wait_until(lambda: worker._look_at, what="the look with which it begins")
+    assert looked.wait(10), "the look with which it begins would find what is asked below"
     redis_server.kill()
 
     with pytest.raises(AssertionError):
