@@ -9,6 +9,7 @@ from agents.quoting import plain
 from models.agent import Agent
 from models.base import db
 from models.message import Message
+from models.task_event import TaskEvent
 from models.user import Membership, User
 
 
@@ -20,7 +21,7 @@ class Authors:
         self._agents = {key: name for key, name in agents}
         self._people: dict[UUID, tuple[str, str]] = {}
 
-    def meet(self, messages: Sequence[Message]) -> None:
+    def meet(self, messages: Sequence[Message | TaskEvent]) -> None:
         """Learn who wrote these."""
         new = {message.user_id for message in messages if message.user_id} - self._people.keys()
         if new:
@@ -32,10 +33,14 @@ class Authors:
         if message.author_kind == "agent":
             key = message.author_key or ""
             return f"{plain(self._agents.get(key, key))} (@{key}, agent)"
-        if message.author_kind == "person" and message.user_id in self._people:
-            name, handle = self._people[message.user_id]
-            return f"{plain(name)} (@{handle}, person)"
-        return "the room itself" if message.author_kind == "system" else "somebody who left"
+        return "the room itself" if message.author_kind == "system" else self.person(message.user_id)
+
+    def person(self, user_id: UUID | None) -> str:
+        """Somebody whose words were met."""
+        if user_id not in self._people:
+            return "somebody who left"
+        name, handle = self._people[user_id]
+        return f"{plain(name)} (@{handle}, person)"
 
 
 def roster(project_id: UUID) -> str:

@@ -88,7 +88,7 @@ class _Around:
 
     mission: str
     roster: str
-    docs: "_Docs"
+    docs: "Docs"
     place: str
     authors: Authors
     recent: "_Recent"
@@ -98,7 +98,7 @@ class _Around:
 
     @classmethod
     def of(cls, project: Project, thread: Thread, together: int) -> "_Around":
-        docs = _Docs(project.id)
+        docs = Docs(project.id)
         return cls(
             mission=docs.mission,
             roster=roster(project.id),
@@ -122,11 +122,11 @@ def _system(agent: Agent, project: Project, around: _Around) -> str:
     """Who the agent is and how it works; without times, so that the provider can cache it."""
     return prompt(
         "chat",
-        name=_named(agent.name),
+        name=named(agent.name),
         key=agent.key,
-        title=f"Your role: {_named(agent.title)}." if agent.title else "",
+        title=f"Your role: {named(agent.title)}." if agent.title else "",
         persona=agent.persona,
-        project=_named(project.name),
+        project=named(project.name),
         mission=around.mission,
         roster=around.roster,
         docs=around.docs.of(agent.key),
@@ -134,7 +134,7 @@ def _system(agent: Agent, project: Project, around: _Around) -> str:
     )
 
 
-class _Docs:
+class Docs:
     """The documents of a project, which an agent is told of by name; what they say is for its tools.
 
     The mission is told word for word: it is asked for with every answer.
@@ -171,11 +171,11 @@ _MISSION = select(BrainDoc.content).where(
 
 def _place(thread: Thread) -> str:
     if thread.owner_user_id is None:
-        return ROOM.format(title=_named(thread.title))
-    return DM.format(owner=_named(db.session.get_one(User, thread.owner_user_id).name))
+        return ROOM.format(title=named(thread.title))
+    return DM.format(owner=named(db.session.get_one(User, thread.owner_user_id).name))
 
 
-def _named(name: str) -> str:
+def named(name: str) -> str:
     """A name between our own words cannot leave its line, nor its quotation marks."""
     return plain(name).replace('"', "'")
 

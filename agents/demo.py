@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from agents.quoting import last_quote
+from agents.quoting import first_quote, last_quote
 from agents.scripted import ScriptedTransport
 from agents.wire import Call, Fault, Say
 
@@ -36,6 +36,20 @@ ASK = re.compile(r"\bask\s+@(?P<key>[\w-]+)[\s,:]*(?P<what>.*)", re.IGNORECASE |
 ENDLESS = re.compile(r"\band so on\b", re.IGNORECASE)
 SEARCH = re.compile(r"\bsearch(?:\s+for)?\s+(?P<words>[^\n]+)", re.IGNORECASE)
 PROPOSE = re.compile(r"\bpropose\s+(?:an?\s+)?(?P<kind>\w+)[ \t:]*(?P<what>[^\n]*)", re.IGNORECASE)
+PLANNING = "You make the plan of one task."
+PLAN = """It only shows what a plan looks like.
+
+## Look at what the task asks for
+
+Read it, and write down what is not clear:
+
+> {task}
+
+## Write a note into the workspace
+
+Make the file `notes/demo-plan.md` that says what was found. It is seen by reading the file.
+
+To undo it, delete the file."""
 WHY = f"{LABEL} You asked me to propose something, so that you can try how a decision is made."
 OWN_KEY = re.compile(r"Your handle is @([\w-]+)")
 
@@ -53,6 +67,8 @@ def answer(body: dict[str, Any], delay: float = 0.0) -> Say:
     result = _tool_result(last)
     if result is not None:
         return _say(_told(result), delay)
+    if PLANNING in str(body["system"]):
+        return _say(_plan(last), delay)
     asked = addressed(last)
     if handed := ASK.search(asked):
         return _say(_hand_over(handed, body["system"]), delay)
@@ -124,6 +140,12 @@ def _proposed(kind: str, what: str, me: str) -> Call:
 def _own_key(system: str) -> str:
     own = OWN_KEY.search(system)
     return own[1] if own else ""
+
+
+def _plan(content: Any) -> str:
+    """Two steps, whatever the task is."""
+    found = first_quote(str(content)) or ""
+    return PLAN.format(task=" ".join(found.split("\n", 1)[0].split())[:200])
 
 
 def _text(asked: str) -> str:

@@ -24,6 +24,12 @@ def quote(text: str, source: str, code: str | None = None) -> str:
     return f"[data {code} {plain(source)}]\n{text.replace(code, '')}\n[/data {code}]"
 
 
+def first_quote(text: str) -> str | None:
+    """What the first quote in the text holds; None when there is none."""
+    found = FENCE.search(text)
+    return found["text"] if found else None
+
+
 def last_quote(text: str) -> str | None:
     """What the last quote in the text holds; None when there is none."""
     quotes = list(FENCE.finditer(text))

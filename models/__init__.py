@@ -12,6 +12,7 @@ from models.delivery import Delivery
 from models.executor_request import ExecutorRequest
 from models.limits import IdempotencyKey, LoginAttempt
 from models.message import Draft, Message, Reaction
+from models.plan import Plan
 from models.project import Project, ProjectSetting
 from models.project_secret import ProjectSecret
 from models.proposal import Proposal
@@ -46,6 +47,7 @@ __all__ = [
     "LoginAttempt",
     "Membership",
     "Message",
+    "Plan",
     "Project",
     "ProjectSecret",
     "ProjectSetting",

@@ -24,6 +24,7 @@ RIGHTS: dict[str, str] = {
     "task.read": "viewer",
     "task.create": "member",
     "task.comment": "member",
+    "task.plan": "operator",
     "doc.read": "viewer",
     "doc.edit": "operator",
     "agent.provision": "operator",

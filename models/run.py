@@ -1,13 +1,14 @@
-"""A run: one attempt to carry out what a person approved."""
+"""A run: one attempt to make a plan, or to carry out what a person approved."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import (
+    JSON,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -23,6 +24,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.approval import Approval
 from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id, touch
 from models.project import Project
+
+if TYPE_CHECKING:
+    from models.task import Task
 
 LEASE_SECONDS = 30
 MAX_ATTEMPTS = 3
@@ -43,12 +47,14 @@ class Run(Row, Stateful, Model):
     __tablename__ = "runs"
     __table_args__ = (
         UniqueConstraint("approval_id", "kind"),
-        CheckConstraint("kind in ('action')", name="kind"),
+        CheckConstraint("kind in ('action', 'plan')", name="kind"),
         CheckConstraint(
             "status in ('queued', 'running', 'success', 'error', 'cancelled', 'interrupted')", name="status"
         ),
         # Nothing acts on the world but by an approval.
         CheckConstraint("kind <> 'action' or approval_id is not null", name="approved"),
+        CheckConstraint("kind <> 'plan' or task_id is not null", name="of_a_task"),
+        Index("ix_runs_task_id", "task_id", "created_at"),
         Index("ix_runs_open", "created_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
     )
 
@@ -57,6 +63,9 @@ class Run(Row, Stateful, Model):
     status: Mapped[str] = mapped_column(String(11), default="queued")
     approval_id: Mapped[UUID | None] = mapped_column(ForeignKey("approvals.id"))
     retry_of: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
+    task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id"))
+    params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """What it was asked for with, as far as no approval says it."""
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(String(80))
@@ -71,6 +80,20 @@ class Run(Row, Stateful, Model):
     late_report: Mapped[str | None] = mapped_column(Text)
     """What the worker told after somebody else had decided; it decides nothing."""
     error: Mapped[str | None] = mapped_column(Text)
+    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+
+    @classmethod
+    def of_plan(cls, task: Task, **params: Any) -> Run:
+        """Let an agent make a plan of this task: it only reads, so a lost one is begun again."""
+        run = cls(project_id=task.project_id, kind="plan", task_id=task.id, params=params)
+        db.session.add(run)
+        db.session.flush()
+        return run
+
+    @classmethod
+    def open_of(cls, task: Task) -> Run | None:
+        """The one that is at work on this task, or waits to be."""
+        return db.session.scalar(select(cls).where(_NOT_ENDED, cls.task_id == task.id))
 
     @classmethod
     def of_action(cls, approval: Approval, retry_of: UUID | None = None) -> Run:
@@ -142,7 +165,13 @@ class Run(Row, Stateful, Model):
         begun = {"progress_at": db_now(), "lease_until": db_now(LEASE_SECONDS)}
         return changed_rows(update(Run).where(*held).values(**begun)) == 1
 
-    def end(self, status: str, told: str, token: str | None = None) -> bool:
+    def cancel(self) -> bool:
+        """Nobody wants it any more; False when it has ended. Its worker is not waited for: it only reads."""
+        return self.try_advance(
+            "status", ("queued", "running"), "cancelled", finished_at=db_now(), lease_until=None
+        )
+
+    def end(self, status: str, told: str, token: str | None = None, **values: Any) -> bool:
         """Success or error, once; without a token a person says so, and only of an interrupted one.
 
         A report under the last token counts until then, however late it comes.
@@ -157,6 +186,7 @@ class Run(Row, Stateful, Model):
             lease_until=None,
             report=told,
             error=told if status == "error" else None,
+            **values,
         )
 
     def note_late(self, token: str, told: str) -> bool:

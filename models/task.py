@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -9,19 +10,29 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstrai
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models import labs
+from models import audit, labs
+from models.agent import Agent
+from models.approval import Approval
 from models.base import Model, Row, Stateful, db
-from models.errors import Busy, Conflict
+from models.decider import Decider
+from models.errors import Busy, Changed, Conflict
 from models.markup import Rendered
+from models.plan import KIND, Plan, bytes_of, with_step
+from models.project import Project
+from models.run import Run
 from models.task_event import TaskEvent
-from models.text import clean
+from models.text import clean, invalid
 
 if TYPE_CHECKING:
     from models.message import Message
     from models.user import User
 
 STATUSES = ("pending", "planning", "review", "scheduled", "executing", "completed", "failed", "cancelled")
+APPROVAL = ("pending_plan", "pending_approval", "approved", "rejected")
+PLANNABLE = ("pending", "planning", "review", "failed")
+"""Where a plan can be asked for: a new one discards what is there."""
 LONGEST_TITLE = 200
+LONGEST_REMARK = 2000
 LONGEST_DESCRIPTION = 20_000
 TRIES = 20
 FLAG = "task_threads"
@@ -44,6 +55,13 @@ class Task(Row, Stateful, Model):
             name="status",
         ),
         CheckConstraint("source in ('proposal', 'message')", name="source"),
+        CheckConstraint(
+            "approval_status in ('pending_plan', 'pending_approval', 'approved', 'rejected')",
+            name="approval_status",
+        ),
+        # A plan is decided on only while there is one.
+        CheckConstraint("(plan_version is null) = (plan_digest is null)", name="planned"),
+        CheckConstraint("status <> 'review' or plan_version is not null", name="reviewed"),
         # An agent's wish becomes a task by an approved proposal, and anything else is a person's own act.
         CheckConstraint("source <> 'proposal' or proposal_id is not null", name="proposed"),
         CheckConstraint("source <> 'message' or message_id is not null", name="promoted"),
@@ -60,6 +78,10 @@ class Task(Row, Stateful, Model):
     proposal_id: Mapped[UUID | None] = mapped_column(ForeignKey("proposals.id"))
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("project_chat_messages.id"))
     """The message that was promoted, or that shows the proposal."""
+    approval_status: Mapped[str | None] = mapped_column(String(16))
+    plan_version: Mapped[int | None]
+    """Which of its plans counts; none while there is none, or it was discarded."""
+    plan_digest: Mapped[str | None] = mapped_column(String(64))
 
     @classmethod
     def create(
@@ -136,12 +158,176 @@ class Task(Row, Stateful, Model):
             query = query.where(cls.number < before)
         return list(db.session.scalars(query.limit(limit)))
 
-    def events(self, limit: int, before: int | None = None) -> list[TaskEvent]:
-        """The last of its timeline, or of what came before a seq; in order."""
+    def events(self, limit: int, before: int | None = None, of_type: str | None = None) -> list[TaskEvent]:
+        """The last of its timeline, or of what came before a seq, or of one type; in order."""
         query = select(TaskEvent).where(TaskEvent.task_id == self.id).order_by(TaskEvent.seq.desc())
+        if of_type is not None:
+            query = query.where(TaskEvent.event_type == of_type)
         if before is not None:
             query = query.where(TaskEvent.seq < before)
         return list(db.session.scalars(query.limit(limit)))[::-1]
+
+    # Planning.
+
+    @property
+    def plan(self) -> Plan | None:
+        """The one that counts."""
+        return Plan.of(self.id, self.plan_version) if self.plan_version is not None else None
+
+    @property
+    def run(self) -> Run | None:
+        """What is at work on it, or waits to be."""
+        return Run.open_of(self)
+
+    def request_plan(self, by: User, agent_key: str | None = None, remark: str = "") -> Run:
+        """Let an agent make a plan; the one that there was is discarded, and so is a planning that goes on.
+
+        Conflict where it cannot be planned, Invalid for an agent that cannot plan or a remark too long.
+        """
+        said = clean(remark, "remark", longest=LONGEST_REMARK, shortest=0).strip()
+        self._hold()
+        agent = self._planner(agent_key)
+        was = self.status
+        if was not in PLANNABLE:
+            raise Conflict(f"a task that is {was} is not planned", row=self)
+        self._stop_run()
+        self.advance(
+            "status",
+            PLANNABLE,
+            "planning",
+            approval_status="pending_plan",
+            assignee_agent_key=agent.key,
+            plan_version=None,
+            plan_digest=None,
+        )
+        run = Run.of_plan(self, agent_key=agent.key, remark=said)
+        self._moved(was, UI, said, by.id)
+        self._log(f"person:{by.id}", "plan_requested", run=str(run.id))
+        return run
+
+    def stop_planning(self, by: User) -> None:
+        """Back to pending, without a plan. Conflict unless it is being planned."""
+        self._hold()
+        self.advance("status", "planning", "pending", approval_status=None)
+        self._stop_run()
+        self._moved("planning", UI, "", by.id)
+        self._log(f"person:{by.id}", "planning_stopped")
+
+    def cancel(self, by: User) -> None:
+        """Nobody wants it any more. Conflict where it has ended, or is being carried out."""
+        self._hold()
+        was = self.status
+        self.advance("status", ("pending", "planning", "review", "failed"), "cancelled")
+        self._stop_run()
+        self._moved(was, UI, "", by.id)
+        self._log(f"person:{by.id}", "cancelled")
+
+    def planned(self, plan: Plan) -> None:
+        """An agent made a plan, which waits for a person."""
+        self.advance(
+            "status",
+            "planning",
+            "review",
+            approval_status="pending_approval",
+            plan_version=plan.version,
+            plan_digest=plan.digest,
+        )
+        self.record("approval_request", plan.agent_key, **_names(plan))
+
+    def unplanned(self, agent_key: str, reason: str) -> None:
+        """There is no plan, and why: back to pending."""
+        self.advance("status", "planning", "pending", approval_status=None)
+        self._moved("planning", agent_key, reason)
+
+    # Deciding.
+
+    def edit_plan(self, session_id: UUID | None, digest: str, text: str, step: int | None = None) -> Plan:
+        """A further version, by hand, which waits for a person in its place; the same text changes nothing.
+
+        `text` is the whole plan, or one step of it. Raises as `reject` does, and Invalid when it is no plan.
+        """
+        by, plan = self._to_decide(session_id, digest)
+        whole = text if step is None else with_step(plan.text, step, text)
+        said = bytes_of(self, plan.agent_key, whole)
+        if said == (plan.canonical, plan.digest):
+            return plan
+        new = Plan.add(self, said, user_id=by.user.id)
+        self.advance("status", "review", "review", plan_version=new.version, plan_digest=new.digest)
+        self.record("approval_request", UI, user_id=by.user.id, **_names(new))
+        self._log(by.key, "plan_edited", new.digest, before=digest)
+        return new
+
+    def reject(self, session_id: UUID | None, digest: str, reason: str = "") -> Approval:
+        """The plan will not be carried out: back to pending.
+
+        Raises Conflict when nothing waits, Changed when another plan does, and Forbidden.
+        """
+        why = clean(reason, "reason", longest=LONGEST_REMARK, shortest=0).strip()
+        by, plan = self._to_decide(session_id, digest)
+        decision = Approval.add(
+            KIND, self.id, self.project_id, (plan.canonical, plan.digest), "rejected", by, why
+        )
+        self.advance("status", "review", "pending", approval_status="rejected")
+        self._resolved(decision)
+        self._log(by.key, "plan_rejected", digest, approval=str(decision.id), reason=why)
+        return decision
+
+    def _to_decide(self, session_id: UUID | None, digest: str) -> tuple[Decider, Plan]:
+        """The person who decides and the plan that he was shown, held until the transaction ends."""
+        audit.lock()
+        by = Decider.of(session_id, self.project_id)
+        db.session.refresh(self, with_for_update=True)
+        plan = self.plan
+        if self.status != "review" or plan is None:
+            raise Conflict(f"no plan waits here: the task is {self.status}", row=self)
+        if digest != plan.digest:
+            raise Changed(f"this is not the plan that waits, which is version {plan.version}", row=self)
+        if not plan.whole or plan.digest != self.plan_digest:
+            raise Changed("what is stored is not what was planned: nobody can decide on it", row=self)
+        return by, plan
+
+    def _resolved(self, decision: Approval) -> None:
+        """The decision in the timeline, in the words of the seed document (DETAILS.md)."""
+        asked = TaskEvent.last_of(self.id, "approval_request")
+        self.record(
+            "approval_resolved",
+            UI,
+            decision.reason,
+            user_id=decision.user_id,
+            status=decision.decision,
+            resolved_by=decision.user.handle,
+            resolved_at=decision.decided_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            original_event_id=str(asked.id) if asked else None,
+        )
+
+    def _hold(self) -> None:
+        audit.lock()
+        db.session.refresh(self, with_for_update=True)
+
+    def _planner(self, key: str | None) -> Agent:
+        """Who makes the plan: the one that was named, whose task it is, or the project's default."""
+        project = db.session.get_one(Project, self.project_id)
+        wanted = key or self.assignee_agent_key or project.default_agent_key or ""
+        agent = Agent.by_key(self.project_id, wanted)
+        if agent is None:
+            raise invalid("agent_key", "must be an agent of this project")
+        if agent.queue is None:
+            raise invalid("agent_key", "is an external agent, which cannot plan here")
+        return agent
+
+    def _stop_run(self) -> None:
+        run = Run.open_of(self)
+        if run is not None:
+            run.cancel()
+
+    def _moved(self, was: str, author: str, why: str = "", user_id: UUID | None = None) -> None:
+        self.record("status_change", author, why, user_id=user_id, before=was, after=self.status)
+
+    def _log(self, actor: str, what: str, digest: str | None = None, **detail: Any) -> None:
+        audit.record(actor, f"task.{what}", f"task {self.number}", project_id=self.project_id,
+                     digest=digest, **detail)  # fmt: skip
+
+    # Its timeline.
 
     def comment(self, by: User, content: str, rendered: Rendered, client_id: str) -> TaskEvent:
         """What a person says of it; the same `client_id` again gives the first one.
@@ -202,6 +388,11 @@ class Task(Row, Stateful, Model):
                 if Task.by_number(self.project_id, self.number) is None:
                     raise
         raise Busy("too many tasks are made at once, try again in a moment")
+
+
+def _names(plan: Plan) -> dict[str, Any]:
+    """What the timeline says of a plan."""
+    return {"plan_version": plan.version, "digest": plan.digest}
 
 
 def _title_of(text: str) -> str:

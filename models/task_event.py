@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Model, Row
+from models.base import Model, Row, db
 
 
 class TaskEvent(Row, Model):
@@ -34,9 +34,34 @@ class TaskEvent(Row, Model):
     client_id: Mapped[str | None] = mapped_column(String(64))
     meta: Mapped[dict[str, Any]] = mapped_column("metadata", JSON, default=dict)
 
+    @classmethod
+    def last_of(cls, task_id: UUID, event_type: str) -> TaskEvent | None:
+        query = select(cls).where(cls.task_id == task_id, cls.event_type == event_type)
+        return db.session.scalar(query.order_by(cls.seq.desc()).limit(1))
+
     @property
     def words(self) -> str:
         """What happened, as its line in the timeline says it."""
-        if self.event_type == "created" and self.meta.get("source") == "proposal":
-            return "proposed it, and it was approved"
-        return {"created": "made it of a message"}.get(self.event_type, self.event_type.replace("_", " "))
+        meta = self.meta
+        if self.event_type == "created":
+            proposed = meta.get("source") == "proposal"
+            return "proposed it, and it was approved" if proposed else "made it of a message"
+        if self.event_type == "status_change":
+            before, after = str(meta.get("before")), str(meta.get("after"))
+            return MOVES.get((before, after), f"moved it to {after}")
+        if self.event_type == "approval_request":
+            made = "changed the plan" if self.user_id else "made a plan"
+            return f"{made}: version {meta.get('plan_version')}"
+        if self.event_type == "approval_resolved":
+            return f"{meta.get('status')} the plan"
+        return self.event_type.replace("_", " ")
+
+
+MOVES = {
+    ("pending", "planning"): "asked for a plan",
+    ("planning", "planning"): "asked for a plan from the beginning",
+    ("review", "planning"): "asked for another plan",
+    ("failed", "planning"): "asked for another plan",
+    ("planning", "pending"): "ended the planning",
+}
+"""What it means when somebody moved a task from one status to another."""

@@ -24,6 +24,7 @@ from queues.answering import Answering, Why, show
 from queues.database import AWAY
 from queues.deliveries import Claimed
 from queues.loop import GIVE_UP_SECONDS, KEEP_SECONDS, WorkerLoop
+from queues.model import settings_of
 
 log = logging.getLogger(__name__)
 
@@ -220,12 +221,4 @@ def _limit(sentence: str) -> str:
 
 
 def worker_of(app: Flask) -> ChatWorker:
-    """With the model endpoint that the configuration names; none means the demo."""
-    config = app.config
-    given = {"model_default": config["ANTHROPIC_MODEL"]} if config["ANTHROPIC_MODEL"] else {}
-    settings = ProviderSettings(
-        api_key=config["ANTHROPIC_API_KEY"] or None,
-        base_url=config["ANTHROPIC_BASE_URL"] or None,
-        **given,
-    )
-    return ChatWorker(app, settings)
+    return ChatWorker(app, settings_of(app.config))

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from models.base import db, reading
 from models.delivery import LEASE_SECONDS, Delivery
-from models.execution import Execution
 from models.message import Answer
 from models.run import Run
+from models.work import hold
 from queues import roster
 from queues.one_by_one import OneByOne
 
@@ -70,7 +70,7 @@ class Sweeper:
 
     def _lose(self, run_id: UUID) -> bool:
         """Its owner may have come back since it was found: looked at again while nobody can move it."""
-        held = Execution.hold(run_id)
+        held = hold(run_id)
         return bool(Run.with_lost_lease(only=run_id)) and held.lost()
 
     def _said(self, delivery_id: UUID) -> Answer | None:

@@ -73,11 +73,12 @@ PRIVATE = frozenset(
         "login_attempts",
         "idempotency_keys",
         "approvals",
+        "plans",
         "brain_doc_versions",
     }
 )
 """Tables that no stream carries: health is polled, a proposal says what was decided on it, and a document
-which version it has."""
+or a task which version it has."""
 
 
 def _nothing(row: Any) -> Iterable[Any]:
@@ -210,12 +211,16 @@ def _carried_out(run: Run) -> list[Proposal]:
     return list(db.session.scalars(approved.where(Approval.id == run.approval_id)))
 
 
-def _shown_by(run: Run) -> list[Proposal | Message]:
-    """The proposal that it carries out, and the message that shows it."""
+def _shown_by(run: Run) -> list[Proposal | Message | Task]:
+    """The proposal that it carries out, and the message that shows it; or the task that it is part of."""
+    if run.task_id is not None:
+        return [db.session.get_one(Task, run.task_id)]
     return [row for proposal in _carried_out(run) for row in (proposal, proposal.message)]
 
 
 def _of_run(run: Run) -> list[str]:
+    if run.task_id is not None:
+        return _project(run)
     return [name for proposal in _carried_out(run) for name in _of_proposal(proposal)]
 
 
@@ -523,6 +528,8 @@ _ALL = (
             "status",
             "approval_id",
             "retry_of",
+            "task_id",
+            "params",
             "attempt",
             "losses",
             "desired_status",
@@ -531,6 +538,7 @@ _ALL = (
             "report",
             "late_report",
             "error",
+            "usage",
             "created_at",
         ),
         also=_shown_by,
@@ -546,6 +554,9 @@ _ALL = (
             "title",
             "description",
             "status",
+            "approval_status",
+            "plan_version",
+            "plan_digest",
             "source",
             "assignee_agent_key",
             "proposal_id",

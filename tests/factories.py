@@ -12,10 +12,13 @@ from models.base import db
 from models.brain_doc import PROJECT, BrainDoc
 from models.labs import FLAGS
 from models.labs import write as write_labs
+from models.plan import Plan
+from models.planning import Planning
 from models.policy import TOKEN_RIGHTS
 from models.project import Project
 from models.proposal import Proposal
 from models.session import UserSession
+from models.task import Task
 from models.thread import Thread
 from models.token import ApiToken
 from models.user import Membership, User, hash_password
@@ -141,3 +144,15 @@ def bearer(app: Flask, text: str) -> FlaskClient:
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {text}"
     return client
+
+
+def plan(task: Task, by: User, text: str) -> Plan:
+    """What an agent made for this task; it waits for a person."""
+    run = task.request_plan(by, remark="Not before ten.")
+    held = Planning.hold(run.id)
+    token = held.claim("host:1")
+    assert token is not None
+    assert held.done(token, text, {})
+    made = task.plan
+    assert made is not None
+    return made

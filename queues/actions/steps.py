@@ -1,7 +1,5 @@
 """The steps of an action in the worker: each is one short transaction in the database thread."""
 
-import os
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -26,10 +24,10 @@ class Claimed:
     token: str
 
 
-def claim(run_id: UUID) -> Claimed | None:
-    """Take it for this process; None when another was first, or it cannot be, and then it has failed."""
+def claim(run_id: UUID, worker: str) -> Claimed | None:
+    """Take it for this worker; None when another was first, or it cannot be, and then it has failed."""
     held = Execution.hold(run_id)
-    token = held.claim(f"{socket.gethostname()}:{os.getpid()}")
+    token = held.claim(worker)
     return Claimed(Job.of(held), token) if token is not None else None
 
 

@@ -1,12 +1,16 @@
-"""The worker of approved actions: claims their runs, carries each out once, and says what came of it."""
+"""The worker of runs: carries out each approved action once, makes plans, and says what came of it."""
+
+from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from flask import Flask
@@ -15,11 +19,17 @@ from models.base import db
 from models.crashpoint import crashpoint
 from models.run import Run
 from models.worker import RUNS
+from queues import planning
 from queues.actions import InDatabase, InWorld, action_of, steps
 from queues.actions.job import CannotBeDone, Job, OutcomeUnknown
 from queues.actions.steps import Claimed
 from queues.database import AWAY
 from queues.loop import GIVE_UP_SECONDS, KEEP_SECONDS, WorkerLoop
+from queues.model import settings_of
+from queues.planning import Planner
+
+if TYPE_CHECKING:
+    from agents.provider import ProviderSettings
 
 log = logging.getLogger(__name__)
 
@@ -29,25 +39,32 @@ T = TypeVar("T")
 
 
 class Doing:
-    """An action in hand. Whether it has begun, its row knows."""
+    """A run in hand. Whether it has begun, its row knows."""
 
-    def __init__(self, claimed: Claimed) -> None:
+    def __init__(self, claimed: Claimed | planning.Claimed) -> None:
         self.claimed = claimed
         self.task: asyncio.Task[None] | None = None
 
 
-class ActionWorker(WorkerLoop[Doing]):
+class RunWorker(WorkerLoop[Doing]):
     """What acts on the world runs in threads, a slot for each; what acts on the database, in its thread."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, settings: Callable[[], ProviderSettings]) -> None:
         super().__init__(app, RUNS, app.config["RUN_SLOTS"])
+        self._planner = Planner(self._database, settings)
         self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="action")
         self._renew_at = 0.0
 
     async def keep(self) -> None:
-        if self._live and time.monotonic() >= self._renew_at:
-            await self._database.write(steps.keep, list(self._live))
-            self._renew_at = time.monotonic() + RENEW_SECONDS
+        if not self._live or time.monotonic() < self._renew_at:
+            return
+        live = dict(self._live)
+        held = await self._database.write(steps.keep, list(live))
+        self._renew_at = time.monotonic() + RENEW_SECONDS
+        for token, doing in live.items():
+            # What only reads ends when nobody wants it any more; what may have happened is seen to its end.
+            if token not in held and isinstance(doing.claimed, planning.Claimed) and doing.task is not None:
+                doing.task.cancel()
 
     async def look(self) -> None:
         free, aside = self._slots - len(self._live), self._aside
@@ -69,11 +86,12 @@ class ActionWorker(WorkerLoop[Doing]):
             log.info("%d actions were given back", len(tasks) - len(left))
 
     async def end(self) -> None:
+        await self._planner.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _take(self, run_id: UUID) -> None:
         try:
-            claimed = await self._database.write(steps.claim, run_id)
+            claimed = await self._database.write(_claim, run_id)
         except AWAY:
             raise
         except Exception:  # it must not hold up the others
@@ -88,6 +106,23 @@ class ActionWorker(WorkerLoop[Doing]):
 
     async def _do(self, doing: Doing) -> None:
         claimed = doing.claimed
+        if isinstance(claimed, planning.Claimed):
+            await self._plan(claimed)
+        else:
+            await self._act(claimed)
+
+    async def _plan(self, claimed: planning.Claimed) -> None:
+        try:
+            await self._planner.make(claimed)
+        except asyncio.CancelledError:
+            await self._database.write(planning.put_back, claimed)
+        except Exception:  # the row must not wait for its lease to run out
+            log.exception("run %s failed", claimed.run_id)
+            await self._broken(planning.broken, claimed)
+        finally:
+            self._ended(claimed)
+
+    async def _act(self, claimed: Claimed) -> None:
         try:
             action = action_of(claimed.job.params)
             if isinstance(action, InDatabase):
@@ -98,10 +133,13 @@ class ActionWorker(WorkerLoop[Doing]):
             await self._database.write(steps.give_back, claimed)
         except Exception:  # the row must not wait for its lease to run out
             log.exception("run %s failed", claimed.job.run_id)
-            await self._broken(claimed)
+            await self._broken(steps.broken, claimed)
         finally:
-            del self._live[claimed.token]
-            self.wake()
+            self._ended(claimed)
+
+    def _ended(self, claimed: Claimed | planning.Claimed) -> None:
+        del self._live[claimed.token]
+        self.wake()
 
     async def _in_database(self, claimed: Claimed, action: InDatabase) -> None:
         apply = await self._beside(action.ready, claimed.job)
@@ -124,11 +162,11 @@ class ActionWorker(WorkerLoop[Doing]):
             await self._certainly(steps.done, claimed, result)
         crashpoint("action.recorded")
 
-    async def _broken(self, claimed: Claimed) -> None:
+    async def _broken(self, step: Callable[[Any], bool], claimed: Claimed | planning.Claimed) -> None:
         try:
-            await self._database.write(steps.broken, claimed)
+            await self._database.write(step, claimed)
         except Exception:  # its lease is no longer renewed, so the sweeper will decide
-            log.exception("run %s could not even fail", claimed.job.run_id)
+            log.exception("a run could not even fail")
 
     async def _certainly(self, step: Callable[..., T], *args: Any) -> T:
         return await self._database.certainly(self._database.write, step, *args)
@@ -146,5 +184,12 @@ def _perform(app: Flask, action: InWorld, job: Job) -> str:
             db.session.rollback()
 
 
-def worker_of(app: Flask) -> ActionWorker:
-    return ActionWorker(app)
+def _claim(run_id: UUID) -> Claimed | planning.Claimed | None:
+    """By its kind; None when another was first, or nobody wants it any more."""
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    kind = db.session.get_one(Run, run_id).kind
+    return planning.claim(run_id, worker) if kind == "plan" else steps.claim(run_id, worker)
+
+
+def worker_of(app: Flask) -> RunWorker:
+    return RunWorker(app, partial(settings_of, app.config))

@@ -1,0 +1,70 @@
+"""What a plan is made from: the task, what was said of it, and the remark of the person who asks."""
+
+from uuid import UUID
+
+from agents.authors import Authors
+from agents.context import Docs, Pack, named
+from agents.prompts import prompt
+from agents.quoting import boundary, capped, quote
+from agents.turn import Turn
+from agents.usage import Budget
+from models.agent import Agent
+from models.base import db
+from models.plan import MOST_STEPS
+from models.project import Project
+from models.run import Run
+from models.task import Task
+
+BUDGET = Budget(turns=30, output_tokens=40_000, usd=2.00, seconds=900, answer_tokens=16_000)
+COMMENTS = 50
+"""How many of the last comments are told."""
+ONE_COMMENT, ONE_TAIL = 4_000, 500
+TASK = "The task, which you plan now:"
+SAID = "What people said of it, oldest first:"
+REMARK = "What the person who asks for the plan says, which counts as part of the task:"
+
+
+def pack(run_id: UUID) -> Pack:
+    """All that this plan is made from. Runs in a read transaction."""
+    run = db.session.get_one(Run, run_id)
+    task = db.session.get_one(Task, run.task_id)
+    asked = {"role": "user", "content": _asked(task, str(run.params.get("remark", "")))}
+    agent = Agent.by_key(run.project_id, str(run.params["agent_key"]), archived=True)
+    assert agent is not None, "agents are archived, never deleted"
+    return Pack(Turn(_system(agent), [asked], agent.model), BUDGET)
+
+
+def _system(agent: Agent) -> str:
+    project = db.session.get_one(Project, agent.project_id)
+    docs = Docs(project.id)
+    return prompt(
+        "plan",
+        name=named(agent.name),
+        key=agent.key,
+        title=f"Your role: {named(agent.title)}." if agent.title else "",
+        persona=agent.persona,
+        project=named(project.name),
+        mission=docs.mission,
+        docs=docs.of(agent.key),
+        steps=str(MOST_STEPS),
+    )
+
+
+def _asked(task: Task, remark: str) -> str:
+    """The task as data under one code, and the person's remark, if there is one, last."""
+    code = boundary()
+    comments = [event for event in task.events(COMMENTS, of_type="comment") if event.user_id]
+    authors = Authors(task.project_id)
+    authors.meet(comments)
+    said = [
+        quote(
+            capped(event.content, ONE_COMMENT, ONE_TAIL),
+            f"{event.created_at:%Y-%m-%d %H:%M} UTC · {authors.person(event.user_id)}",
+            code,
+        )
+        for event in comments
+    ]
+    parts = [TASK, quote(f"{task.title}\n\n{task.description}".strip(), f"task {task.number}", code)]
+    parts += [SAID, *said] if said else []
+    parts += [REMARK, quote(remark, "remark", code)] if remark else []
+    return "\n\n".join(parts)

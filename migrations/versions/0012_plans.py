@@ -1,0 +1,71 @@
+"""Plans of tasks, the runs that make them, and the decision that a task waits for."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "plans",
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("task_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("canonical", sa.LargeBinary(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
+        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("(run_id is null) <> (user_id is null)", name=op.f("ck_plans_made_by")),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_plans_project_id")),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_plans_task_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_plans_run_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_plans_user_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plans")),
+        sa.UniqueConstraint("task_id", "version", name=op.f("uq_plans_task_id_version")),
+    )
+    with op.batch_alter_table("tasks") as tasks:
+        tasks.add_column(sa.Column("approval_status", sa.String(length=16), nullable=True))
+        tasks.add_column(sa.Column("plan_version", sa.Integer(), nullable=True))
+        tasks.add_column(sa.Column("plan_digest", sa.String(length=64), nullable=True))
+        tasks.create_check_constraint(
+            op.f("ck_tasks_approval_status"),
+            "approval_status in ('pending_plan', 'pending_approval', 'approved', 'rejected')",
+        )
+        tasks.create_check_constraint(
+            op.f("ck_tasks_planned"), "(plan_version is null) = (plan_digest is null)"
+        )
+        tasks.create_check_constraint(
+            op.f("ck_tasks_reviewed"), "status <> 'review' or plan_version is not null"
+        )
+    with op.batch_alter_table("runs") as runs:
+        runs.add_column(sa.Column("task_id", sa.Uuid(), nullable=True))
+        runs.add_column(sa.Column("params", sa.JSON(), nullable=False, server_default="{}"))
+        runs.add_column(sa.Column("usage", sa.JSON(), nullable=True))
+        runs.create_foreign_key(op.f("fk_runs_task_id"), "tasks", ["task_id"], ["id"])
+        runs.drop_constraint(op.f("ck_runs_kind"), type_="check")
+        runs.create_check_constraint(op.f("ck_runs_kind"), "kind in ('action', 'plan')")
+        runs.create_check_constraint(op.f("ck_runs_of_a_task"), "kind <> 'plan' or task_id is not null")
+        runs.create_index("ix_runs_task_id", ["task_id", "created_at"])
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("runs") as runs:
+        runs.drop_index("ix_runs_task_id")
+        runs.drop_constraint(op.f("ck_runs_of_a_task"), type_="check")
+        runs.drop_constraint(op.f("ck_runs_kind"), type_="check")
+        runs.create_check_constraint(op.f("ck_runs_kind"), "kind in ('action')")
+        runs.drop_constraint(op.f("fk_runs_task_id"), type_="foreignkey")
+        for column in ("usage", "params", "task_id"):
+            runs.drop_column(column)
+    with op.batch_alter_table("tasks") as tasks:
+        for name in ("reviewed", "planned", "approval_status"):
+            tasks.drop_constraint(op.f(f"ck_tasks_{name}"), type_="check")
+        for column in ("plan_digest", "plan_version", "approval_status"):
+            tasks.drop_column(column)
+    op.drop_table("plans")
