@@ -13,8 +13,8 @@ PAGES = (
 )  # fmt: skip
 API = (
     "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work", "docs",
-    "threads", "messages", "reactions", "deliveries", "proposals", "tasks", "streams", "sockets", "health",
-    "chat",
+    "threads", "messages", "reactions", "deliveries", "proposals", "tasks", "plans", "streams", "sockets",
+    "health", "chat",
 )  # fmt: skip
 
 

@@ -8,7 +8,9 @@ from marshmallow import ValidationError, fields, validate
 from models.actions import ACTIONS, LEVELS
 from models.delivery import LONGEST_REPORTED
 from models.message import LONGEST
+from models.plan import LONGEST as LONGEST_PLAN
 from models.proposal import LONGEST_REASON, OUTCOMES, STATUSES
+from models.task import APPROVAL, LONGEST_REMARK
 from models.task import STATUSES as TASK_STATUSES
 from models.worker import CHAT, EXECUTORS
 
@@ -215,11 +217,64 @@ class TaskRow(ma.Schema):
     title = fields.String()
     description = fields.String()
     status = fields.String(validate=validate.OneOf(TASK_STATUSES))
+    approval_status = fields.String(validate=validate.OneOf(APPROVAL), allow_none=True)
+    plan_version = fields.Integer(allow_none=True)
+    plan_digest = fields.String(allow_none=True)
     source = fields.String()
     assignee_agent_key = fields.String(allow_none=True)
     proposal_id = fields.UUID(allow_none=True)
     message_id = fields.UUID(allow_none=True)
     created_at = fields.DateTime()
+
+
+class PlanWish(ma.Schema):
+    agent_key = fields.String(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Without it: whose task it is, or the project's default agent"},
+    )
+    remark = fields.String(
+        load_default="", metadata={"maxLength": LONGEST_REMARK, "description": "The agent is told it"}
+    )
+
+
+class PlanAsked(ma.Schema):
+    mode = fields.String(validate=validate.OneOf(("direct", "backup")))
+    task = fields.Nested(TaskRow)
+
+
+class PlanEdit(Shown):
+    text = fields.String(required=True, metadata={"maxLength": LONGEST_PLAN, "description": "Markdown"})
+    step = fields.Integer(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The number of the step that `text` takes the place of; else of all"},
+    )
+
+
+class PlanStep(ma.Schema):
+    number = fields.Integer()
+    title = fields.String()
+    body = fields.String()
+
+
+class PlanRow(ma.Schema):
+    """One version of a task's plan. What a decision names is its digest."""
+
+    version = fields.Integer()
+    digest = fields.String()
+    agent_key = fields.String()
+    text = fields.String()
+    opening = fields.String(metadata={"description": "What stands before the first step"})
+    steps = fields.List(fields.Nested(PlanStep))
+    budget = fields.Dict()
+    run_id = fields.UUID(allow_none=True)
+    user_id = fields.UUID(allow_none=True, metadata={"description": "Who changed it by hand"})
+    created_at = fields.DateTime()
+
+
+class PlanList(ma.Schema):
+    plans = fields.List(fields.Nested(PlanRow))
 
 
 class TaskEventRow(ma.Schema):

@@ -10,12 +10,12 @@ export default class extends Controller {
 
   async send(event) {
     event.preventDefault()
-    const button = this.element.querySelector(".btn[data-variant=primary]")
+    const button = this.element.querySelector("button:not([type=button])")
     button.disabled = true
     this.errorTarget.hidden = true
     clearMarks(this.element)
     try {
-      const answer = await request(this.methodValue, this.urlValue, { body: Object.fromEntries(new FormData(this.element)) })
+      const answer = await request(this.methodValue, this.urlValue, { body: this.#body() })
       if (answer.ok) this.#done(answer.data)
       else this.#refused(answer)
     } catch (error) {
@@ -28,8 +28,17 @@ export default class extends Controller {
 
   #done(data) {
     if (this.methodValue === "POST") this.element.reset()
+    for (const area of this.element.querySelectorAll("textarea")) area.defaultValue = area.value
     this.element.closest("[popover]")?.hidePopover()
+    this.element.closest("details[open]")?.removeAttribute("open")
+    // What is shown here changes now: no part that holds the focus is taken over (controllers/refresh_controller.js).
+    if (this.element.contains(document.activeElement)) this.element.closest("[tabindex]")?.focus()
     toast(data.mode === "backup" ? `${this.doneValue}. It waits until the executor is back.` : this.doneValue)
+  }
+
+  #body() {
+    const given = [...new FormData(this.element)]
+    return given.length ? Object.fromEntries(given) : undefined
   }
 
   #refused(answer) {

@@ -48,8 +48,12 @@ export default class extends Controller {
     const page = new DOMParser().parseFromString(html, "text/html")
     for (const part of document.querySelectorAll("[data-refresh]")) {
       const fresh = page.getElementById(part.id)
-      if (fresh && !part.contains(document.activeElement?.closest("form"))) morph(part, document.adoptNode(fresh))
+      if (fresh && !inUse(part)) morph(part, document.adoptNode(fresh))
     }
     this.dispatch("done", { target: document.body })
   }
 }
+
+// What somebody writes there would be lost.
+const inUse = (part) => part.contains(document.activeElement?.closest("form"))
+  || [...part.querySelectorAll("textarea")].some(({ value, defaultValue }) => value !== defaultValue)

@@ -18,6 +18,7 @@ PAGES = (
     "/oasis/needs-you",
     "/oasis/tasks",
     "/oasis/tasks/1",
+    "/oasis/tasks/2",
     "/oasis/dms?left=trunks&right=bulma",
     "/oasis/dms?left=&right=bulma",
     "/oasis/agents",
@@ -33,6 +34,8 @@ PAGES = (
     "/oasis/settings/audit",
     "/oasis/settings/account",
 )
+
+PLAN = "The backups are elsewhere.\n\n## Copy\n\n```sh\ncp -a old new\n```\n\n## Compare\n\nBoth are *equal*."
 
 
 def fill(app: Flask) -> None:
@@ -50,6 +53,8 @@ def fill(app: Flask) -> None:
         said = post(project.room, Draft.of(mara.id, "The **disk** is full", "c1"))
         db.session.flush()
         Task.promote(said, mara)
+        planned = Task.promote(post(project.room, Draft.of(mara.id, "Move the backups", "c3")), mara)
+        factories.plan(planned, mara, PLAN)
         code = Draft.of(None, "See `code` and\n\n```python\nprint(1)\n```", "c2", agent_key="trunks")
         post(Thread.dm(project.id, mara.id, "trunks"), code)
         db.session.commit()

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import House
+from tests.browser.conftest import SLOW, House
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -35,3 +35,46 @@ def test_the_sidebar_leads_to_the_tasks(house: House) -> None:
 
     expect(mara.page.locator("h1")).to_have_text("Tasks")
     expect(mara.page.locator(".empty")).to_contain_text("No task yet")
+
+
+@pytest.mark.usefixtures("executor")
+def test_a_plan_is_made_changed_and_refused(house: House) -> None:
+    """Mara asks, the demo plans, Jonas watches; she changes one step and refuses it."""
+    mara = house.enter("mara")
+    mara.say("The disk is full")
+    said = mara.message("The disk is full")
+    said.hover()
+    said.get_by_role("button", name="Promote to task").click()
+    said.get_by_role("link", name="Task 1").click()
+    jonas = house.enter("jonas", "/oasis/tasks/1")
+    stage, theirs = mara.page.locator("#stage"), jonas.page.locator("#stage")
+    expect(theirs.locator("h2")).to_have_text("No plan yet")
+    expect(theirs.get_by_role("button")).to_have_count(0)
+
+    stage.get_by_label("Hint for the plan").fill("Not before ten.")
+    stage.get_by_role("button", name="Generate plan").click()
+
+    expect(theirs.locator("h2")).to_have_text("Plan v1 waits", timeout=SLOW)
+    plan = mara.page.locator("#plan")
+    expect(plan.locator("h3")).to_have_text(
+        ["1 Look at what the task asks for", "2 Write a note into the workspace"]
+    )
+    expect(mara.page.locator("ol.timeline")).to_contain_text("asked for a plan: Not before ten.")
+
+    plan.get_by_text("Edit this step").last.click()
+    plan.get_by_label("Step 2").fill("## Write it down\n\nInto `notes/disk.md`.")
+    plan.get_by_role("button", name="Save").last.click()
+
+    expect(jonas.page.locator("#plan-title")).to_have_text("Plan v2")
+    expect(jonas.page.locator("#plan h3").last).to_have_text("2 Write it down")
+    jonas.page.get_by_text("What was changed of v1").click()
+    expect(jonas.page.locator("#plan .sides")).to_contain_text("notes/demo-plan.md")
+
+    stage.get_by_text("Reject…").click()
+    stage.get_by_label("Why").fill("Not during the sale.")
+    stage.get_by_role("button", name="Reject", exact=True).click()
+
+    expect(theirs.locator("h2")).to_have_text("Rejected")
+    expect(theirs).to_contain_text("Not during the sale.")
+    expect(jonas.page.locator("ol.timeline")).to_contain_text("Mara Lindqvist rejected the plan")
+    expect(jonas.page.locator("#plan .badge")).to_have_text("Rejected")

@@ -17,13 +17,16 @@ from sqlalchemy import select
 from models import (
     AllowedHost,
     BrainDoc,
+    Draft,
     ExecutorRequest,
     Invite,
     ProjectSecret,
     Proposal,
+    Task,
     UserSession,
 )
 from models.base import utcnow
+from models.posting import post
 from models.user import Membership
 from tests import factories
 from tests.support.databases import SECRET_KEY
@@ -36,7 +39,7 @@ from webapp.pages.audit import ACTIONS
 ROOT = Path(__file__).parents[2]
 RIGHTS = {
     "proposal.decide", "member.manage", "invite.manage", "token.manage", "labs.manage", "project.manage",
-    "agent.provision", "agent.edit", "doc.edit", "host.manage", "secret.manage",
+    "agent.provision", "agent.edit", "task.plan", "doc.edit", "host.manage", "secret.manage",
 }  # fmt: skip
 """Whoever uses one of these leaves an entry."""
 UNHEARD = {"POST /api/proposals/<uuid:proposal_id>/later", "DELETE /api/proposals/<uuid:proposal_id>/later"}
@@ -47,6 +50,7 @@ WRITES = ("audit.record", "note", "accounts.note", "refusal.note")
 
 API, MEMBER = "/api/projects/<uuid:project_id>", "/api/projects/<uuid:project_id>/members/<uuid:user_id>"
 SETTINGS = "/<project_key>/settings"
+TASKS = "/api/tasks/<uuid:task_id>"
 PERSON = f"{SETTINGS}/people/<uuid:membership_id>"
 ORIGIN = "https://api.example.org"
 TASK = {"title": "Another", "description": "", "assignee_agent_key": None}
@@ -74,6 +78,11 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
         {"outcome": "executed", "note": "I looked"},
     ),
     "PATCH /api/proposals/<uuid:proposal_id>": ("proposal.edited", {"params": TASK}),
+    f"POST {TASKS}/plan": ("task.plan_requested", {"remark": "Not before ten."}),
+    f"POST {TASKS}/plan/stop": ("task.planning_stopped", {}),
+    f"PATCH {TASKS}/plan": ("task.plan_edited", {"text": "## Look twice"}),
+    f"POST {TASKS}/plan/reject": ("task.plan_rejected", {"reason": "Not now."}),
+    f"POST {TASKS}/cancel": ("task.cancelled", {}),
     f"POST {SETTINGS}/labs": ("labs.switched", {"flag": "dms", "on": "false"}),
     f"POST {PERSON}": ("member.role", {"role": "viewer"}),
     f"POST {PERSON}/reset": ("password.reset_link", {}),
@@ -123,6 +132,9 @@ def places(site: Site) -> dict[str, str]:
     factories.db.session.flush()
     secret = ProjectSecret.store(project.id, "token", ORIGIN, "long value", site.people["owner"], SECRET_KEY)
     factories.db.session.flush()
+    said = post(project.room, Draft.of(member.id, "The disk is full", "c1"))
+    task = Task.promote(said, site.people["owner"])
+    plan = factories.plan(task, site.people["owner"], "## Look")
     found = {
         "project_id": project.id,
         "project_key": project.key,
@@ -137,6 +149,8 @@ def places(site: Site) -> dict[str, str]:
         "doc_type": "runbook",
         "proposal_id": proposal.id,
         "digest": proposal.digest,
+        "task_id": task.id,
+        "plan_digest": plan.digest,
     }
     factories.db.session.commit()
     return {name: str(value) for name, value in found.items()}
@@ -182,6 +196,12 @@ def test_it_is_in_the_log(
     if "/proposals/" in rule:
         body = {"digest": places["digest"]} | body
         approved_and_then(rule, places, owner, db)
+    if rule.startswith(TASKS):
+        body = (
+            {"digest": places["plan_digest"]} if action in ("task.plan_edited", "task.plan_rejected") else {}
+        ) | body
+    if rule.endswith("/plan/stop"):
+        assert owner.post(path.removesuffix("/stop"), json={}).status_code == 202
     before = entries(site, owner)
 
     answer = owner.open(path, method=method, **({"json": body} if "/api/" in rule else {"data": body}))

@@ -44,6 +44,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "proposals.retry": {"digest": "0" * 64},
     "proposals.settle": {"digest": "0" * 64, "outcome": "executed"},
     "proposals.edit": {"digest": "0" * 64, "params": {}},
+    "plans.edit": {"digest": "0" * 64, "text": "## Look"},
+    "plans.reject": {"digest": "0" * 64},
 }
 # These load what they need by something else than the address, such as a token, and have tests of their own.
 BY_BODY = {"chat.deliver", "streams.read", "agent_work.claim", "proposals.index"}

@@ -36,6 +36,7 @@ ACTIONS = {
     "account.": "new accounts",
     "setup": "the first run",
     "proposal.": "decisions",
+    "task.": "tasks and plans",
     "member.": "members and roles",
     "invite.": "invites",
     "token.": "tokens",

@@ -1,14 +1,23 @@
 """Tasks: the list, and the thread of one with its timeline."""
 
+from dataclasses import dataclass
+
 from flask import Blueprint, Response, render_template, url_for
 
+from models.agent import Agent
 from models.base import db
 from models.errors import NotFound
 from models.markup import render
 from models.message import Message
+from models.plan import Plan, Step, opening_of, source_of, steps_of
 from models.proposal import Proposal
+from models.run import Run
+from models.secret import digest
 from models.task import Task
-from webapp import asked, rendering, visible
+from models.task_event import TaskEvent
+from models.worker import RUNS
+from queues.direct import direct_or_queued
+from webapp import asked, compared, rendering, visible
 from webapp.auth import current_project, policy
 from webapp.kept import State
 
@@ -54,11 +63,69 @@ def _show(state: State, number: int) -> str:
         **rendering.layout(state),
         task=task,
         description=render(task.description).html,
+        plan=_plan(task),
+        stage=_stage(task),
         events=events,
         earlier=events[0].seq if events and events[0].seq > 1 else None,
         newest=before is None,
         origin=_origin(task),
         proposal=_proposal(task),
+    )
+
+
+@dataclass(frozen=True)
+class ShownPlan:
+    """A plan as it is read: its own words as safe HTML, and what a person changed of the agent's."""
+
+    plan: Plan
+    opening: str
+    steps: list[tuple[Step, str, str]]
+    """Each step, its body as safe HTML, and how it is written."""
+    hunks: list[compared.Hunk] | None
+    generated: Plan | None
+    versions: list[Plan]
+
+
+def _plan(task: Task) -> ShownPlan | None:
+    """The one that counts, or the version that the address names."""
+    version = asked.number("plan") or task.plan_version
+    plan = Plan.of(task.id, version) if version is not None else None
+    if plan is None:
+        return None
+    text, generated = plan.text, Plan.generated(task.id, plan.version)
+    return ShownPlan(
+        plan,
+        _html(opening_of(text)),
+        [(step, _html(step.body), source_of(text, step.number)) for step in steps_of(text)],
+        compared.hunks(generated.text, text) if generated else [],
+        generated if generated is not None and generated.version != plan.version else None,
+        Plan.versions(task.id),
+    )
+
+
+def _html(text: str) -> str:
+    return compared.html_of(text, digest(text))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the task stands, and what a person can do now."""
+
+    run: Run | None
+    executor: bool
+    """Whether a worker of runs is there."""
+    why: TaskEvent | None
+    """Why it is where it is, when somebody said so."""
+    planners: list[Agent]
+
+
+def _stage(task: Task) -> Stage:
+    ended = "approval_resolved" if task.approval_status == "rejected" else "status_change"
+    return Stage(
+        run=task.run,
+        executor=direct_or_queued(RUNS) == "direct",
+        why=TaskEvent.last_of(task.id, ended),
+        planners=[agent for agent in Agent.of_project(task.project_id) if agent.queue is not None],
     )
 
 
