@@ -18,6 +18,7 @@ from tests.support import browser
 from tests.support.browser import Screens
 from tests.support.client import StrictClient
 from tests.support.databases import SECRET_KEY, Database, PostgresqlDatabases, SqliteDatabases
+from tests.support.forked import Forked
 from tests.support.live import Live
 from tests.support.redis import RedisServer
 from tests.support.rounds import ROUNDS
@@ -205,7 +206,7 @@ def live(
 ) -> Iterator[Live]:
     """The real processes, not started yet; `@pytest.mark.environ(NAME="value")` sets more."""
     marker = request.node.get_closest_marker("environ")
-    live = Live(database, redis_server, tmp_path, marker.kwargs if marker else {})
+    live = Live(database, redis_server, tmp_path, marker.kwargs if marker else {}, Forked)
     yield live
     live.end()
 

@@ -1,12 +1,23 @@
 """What the tests stand on: fresh databases, strict pages, certain ends."""
 
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import psycopg
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from tests.support.databases import Database, PostgresqlDatabases
+from tests.support.forked import KINDS, Forked
 from tests.support.pages import faults
+from tests.support.processes import Process, wait_until
 from tests.support.redis import RedisServer
+from tests.support.template import TEMPLATES
 
 
 def rows(database: Database, sql: str) -> list[tuple[object, ...]]:
@@ -101,3 +112,54 @@ def test_a_redis_of_a_test_can_be_hung_and_flushed(redis_server: RedisServer) ->
     redis_server.restart()
 
     assert redis_server.alive
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """`told(Forked)` starts a probe so; what it says of itself."""
+
+    def told(process: type[Process], name: str = "probe") -> dict[str, Any]:
+        command = [sys.executable, "-m", "tests.support.probe", "some", "words"]
+        environ = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1", "GIVEN": "here"}
+        probe = process(name, command, environ, tmp_path).start()
+        assert probe._wait(20) == 3
+        said: dict[str, Any] = json.loads(probe.log)
+        probe.log_path.unlink()
+        return said
+
+    return told
+
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the command itself runs")
+
+
+@needs_linux
+@pytest.mark.parametrize("kind", TEMPLATES)
+def test_a_fork_is_what_its_command_would_be(
+    told: Callable[..., dict[str, Any]], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "tests.support.probe", kind)
+
+    forks = [told(Forked) for _ in range(2)]
+
+    assert forks[0]["is"] == forks[1]["is"] == told(Process)["is"]
+    assert forks[0]["is"]["parent"] == os.getpid()
+    assert forks[0]["chance"] != forks[1]["chance"]
+    loaded = {name.partition(".")[0] for name in forks[0]["loaded"]}
+    assert loaded & {"eventlet", "anthropic", "agents", "rq", "pytest"} == {
+        "web": {"eventlet"}, "worker": {"anthropic", "agents", "rq"},
+    }[kind]  # fmt: skip
+
+
+@needs_linux
+def test_a_fork_can_be_killed_and_ends_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agents.scripted_server"]
+    one, other = (Forked(name, command, {}, tmp_path).start() for name in ("one", "other"))
+    for each in (one, other):
+        wait_until(lambda each=each: "listening on" in each.log, what="a server")
+
+    one.kill()
+
+    assert one.popen
+    assert (one.popen.returncode, other.alive) == (-signal.SIGKILL, True)
+    other.end()

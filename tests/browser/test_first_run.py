@@ -10,7 +10,7 @@ from tests.browser.conftest import SLOW, Visitor
 from tests.browser.test_accessibility import violations
 from tests.support.browser import Screens
 from tests.support.live import Live
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, Process
 
 PASSWORD = "correct horse battery staple"
 
@@ -29,6 +29,7 @@ def set_up_link(live: Live) -> str:
 
 
 def test_a_new_team_sets_up_invites_and_talks(live: Live, screens: Screens) -> None:
+    live.process = Process  # the start is part of the story, so the commands themselves are given
     live.start_all()
     page = screens.open()
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from models import Approval, Task, UserSession, db
 from models.crashpoint import KILLED
 from tests.queues.acting import Office
+from tests.support.forked import Forked
 from tests.support.live import Live
 from tests.support.processes import Process, wait_until
 from webapp.csrf import HEADER, token_for
@@ -28,7 +29,7 @@ def work(live: Live) -> Work:
 
     def work(build: str = "sound", name: str = "runs", **variables: str) -> Process:
         command = [sys.executable, "-m", "tests.queues.worlds", build]
-        process = Process(name, command, {**live.environ, **variables}, live.folder)
+        process = Forked(name, command, {**live.environ, **variables}, live.folder)
         live.processes[name] = process.start()
         return process
 

@@ -19,6 +19,7 @@ from models.errors import Busy
 from queues.sweeper import Sweeper
 from queues.watchdog import Watchdog
 from tests.queues.crew import Crew
+from tests.support.forked import Forked
 from tests.support.live import Live
 from tests.support.processes import Process, wait_until
 
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("each_round")
 @pytest.fixture
 def model(tmp_path: Path) -> Iterator[Callable[[dict], str]]:
     """`model(script)` starts a scripted endpoint, or gives the running one another script; its address."""
-    process = Process(
+    process = Forked(
         "model", [sys.executable, "-m", "agents.scripted_server"], {"PYTHONUNBUFFERED": "1"}, tmp_path
     ).start()
     wait_until(lambda: "listening on" in process.log, what="the scripted model")

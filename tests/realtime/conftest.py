@@ -21,13 +21,14 @@ from models.user import User
 from tests.realtime.wire import Page, Wire
 from tests.realtime.world import World
 from tests.support.databases import SECRET_KEY, Database
-from tests.support.processes import Process, free_port, wait_until
+from tests.support.forked import Forked
+from tests.support.processes import free_port, wait_until
 from tests.support.redis import RedisServer
 
 Session = tuple[UUID, str]
 
 
-class Web(Process):
+class Web(Forked):
     """One web process with sockets only."""
 
     def __init__(self, name: str, database: Database, folder: Path, **variables: str) -> None:

@@ -22,9 +22,14 @@ class Live:
     """The processes of the Procfile by their names; `start("web2", "web", PORT=…)` adds more."""
 
     def __init__(
-        self, database: Database, redis: RedisServer, folder: Path, variables: Mapping[str, str]
+        self,
+        database: Database,
+        redis: RedisServer,
+        folder: Path,
+        variables: Mapping[str, str],
+        process: type[Process] = Process,
     ) -> None:
-        self.database, self.redis, self.folder = database, redis, folder
+        self.database, self.redis, self.folder, self.process = database, redis, folder, process
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = {
@@ -43,7 +48,7 @@ class Live:
 
     def start(self, name: str, kind: str | None = None, **variables: str) -> Process:
         command = [sys.executable, *COMMANDS[kind or name]]
-        process = Process(name, command, {**self.environ, **variables}, self.folder)
+        process = self.process(name, command, {**self.environ, **variables}, self.folder)
         self.processes[name] = process.start()
         return process
 

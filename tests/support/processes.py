@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any, Protocol
 
 from scripts.programs import ROOT
 from scripts.supervisor import die_with_parent
@@ -31,6 +32,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Running(Protocol):
+    """What is asked of a process once it was started, as `subprocess.Popen` answers it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | Any: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float) -> int: ...
+
+
 @dataclass
 class Process:
     """Stopped with kill -9 by `kill`, politely by `stop`; `start` starts it again, same log."""
@@ -39,21 +54,12 @@ class Process:
     command: Sequence[str]
     environ: Mapping[str, str]
     folder: Path
-    popen: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    popen: Running | None = field(default=None, init=False)
 
     def start(self) -> "Process":
         assert not self.alive, f"{self.name} runs already"
         with self.log_path.open("ab") as log:
-            self.popen = subprocess.Popen(
-                self.command,
-                cwd=ROOT,
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=die_with_parent,
-            )
+            self.popen = self._begin(log)
         return self
 
     @property
@@ -102,6 +108,18 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.popen.pid, signal.SIGKILL)
             self._wait(5)
+
+    def _begin(self, log: IO[bytes]) -> Running:
+        return subprocess.Popen(
+            self.command,
+            cwd=ROOT,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
 
     def _wait(self, timeout: float) -> int:
         assert self.popen

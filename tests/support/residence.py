@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.databases import Database, PostgresqlDatabases, SqliteDatabases
+from tests.support.forked import Forked
 from tests.support.live import Live
 from tests.support.redis import RedisServer
 
@@ -20,7 +21,7 @@ class Residence:
         self.database = database
         self.redis = RedisServer(self._folder)
         self.redis.start()
-        self.live = Live(self.database, self.redis, self._folder, variables)
+        self.live = Live(self.database, self.redis, self._folder, variables, Forked)
 
     def end(self) -> None:
         self.live.end()
