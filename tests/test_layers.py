@@ -46,6 +46,8 @@ FILES = (
     "models.workspace",
     "models.guessable", "agents.prompts", "agents.scripted_server", "webapp.assets", "webapp.config",
     "webapp.ballast", "webapp.release",
+    "agents.keeper.child", "agents.keeper.family", "agents.keeper.landlock", "agents.keeper.namespaces",
+    "agents.keeper.program", "agents.shell.marks", "agents.shell.probing",
 )  # fmt: skip
 OPENING = {"open", "fdopen", "read_text", "read_bytes", "write_text", "write_bytes", "send_file",
            "send_from_directory"}  # fmt: skip
