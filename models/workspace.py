@@ -15,8 +15,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from flask import current_app
 
@@ -24,6 +26,9 @@ from models.errors import Conflict, Invalid
 
 LARGEST = 1 << 20
 """Bytes of a file that is read or written."""
+
+MOST = 5_000
+"""Names in a folder that are told."""
 
 _REASONS = {
     errno.ELOOP: "leads through a link",
@@ -57,6 +62,15 @@ class _Present:
     mode: int
 
 
+@dataclass(frozen=True)
+class Entry:
+    """Of a folder: a plain file with its bytes, a folder, or anything else, which is not followed."""
+
+    name: str
+    kind: Literal["file", "folder", "other"]
+    size: int = 0
+
+
 class Workspace:
     """Paths are relative, with `/`; each part is opened in the folder before it, so a swapped one is seen."""
 
@@ -68,6 +82,23 @@ class Workspace:
     def of(cls, project_key: str) -> Workspace:
         """The project's, below the folder that WORKSPACES_FOLDER names; made with its first file."""
         return cls(Path(current_app.config["WORKSPACES_FOLDER"]) / project_key)
+
+    def ready(self) -> Path:
+        """The folder itself, made when it is not there: where commands are run."""
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._root
+
+    def entries(self, path: str = "") -> list[Entry]:
+        """What is in a folder, by name, at most MOST; the workspace itself is `""`. Nothing where none is.
+
+        Invalid for what is no folder in it.
+        """
+        try:
+            names = _parts(path) if path else []
+            with _explained(), self._folder(names, make=False) as folder, os.scandir(folder) as found:
+                return sorted(map(_entry, islice(found, MOST)), key=attrgetter("name"))
+        except FileNotFoundError:
+            return []
 
     def read(self, path: str) -> bytes | None:
         """What the file says now; None when there is none. Invalid for what is not read here."""
@@ -152,7 +183,7 @@ class Workspace:
     def _folder(self, names: Sequence[str], make: bool) -> Iterator[int]:
         """The folder of these names, one inside the other, open; FileNotFoundError when it is not there."""
         if make:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.ready()
         folder = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             for name in names:
@@ -179,6 +210,15 @@ def _parts(path: str) -> list[str]:
     if any(_BESIDE.fullmatch(part) for part in parts):
         raise _invalid("has a name that Team Room keeps for files which it is writing")
     return parts
+
+
+def _entry(found: os.DirEntry[str]) -> Entry:
+    if found.is_dir(follow_symlinks=False):
+        return Entry(found.name, "folder")
+    with suppress(FileNotFoundError):  # it may be gone meanwhile
+        if found.is_file(follow_symlinks=False):
+            return Entry(found.name, "file", found.stat(follow_symlinks=False).st_size)
+    return Entry(found.name, "other")
 
 
 def _clear(folder: int) -> None:

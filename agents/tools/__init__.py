@@ -1,6 +1,9 @@
 """The tools of agents, one a file, and the registry that says which job may have which."""
 
 from agents.tools.agents_status import AGENTS_STATUS
+from agents.tools.bash import BASH, BASH_READ_ONLY
+from agents.tools.edit import EDIT
+from agents.tools.files import FILES
 from agents.tools.list_docs import LIST_DOCS
 from agents.tools.propose import PROPOSE
 from agents.tools.read_doc import READ_DOC
@@ -8,4 +11,7 @@ from agents.tools.read_thread import READ_THREAD
 from agents.tools.registry import Registry
 from agents.tools.search_messages import SEARCH_MESSAGES
 
-registry = Registry(AGENTS_STATUS, LIST_DOCS, *PROPOSE, READ_DOC, READ_THREAD, SEARCH_MESSAGES)
+registry = Registry(
+    AGENTS_STATUS, BASH, BASH_READ_ONLY, *EDIT, *FILES, LIST_DOCS, *PROPOSE, READ_DOC, READ_THREAD,
+    SEARCH_MESSAGES,
+)  # fmt: skip

@@ -8,10 +8,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from agents.shell import OnOutput, Shell
+from models.workspace import Workspace
+
 Effect = Literal["reads", "proposes", "acts"]
 Job = Literal["chat", "heartbeat", "scheduled", "planning", "audit", "execution"]
 
 READING_JOBS: frozenset[Job] = frozenset(("chat", "heartbeat", "scheduled", "planning", "audit", "execution"))
+
+WORKING_JOBS: frozenset[Job] = frozenset(("planning", "audit", "execution"))
+"""Those that have a workspace."""
 
 EFFECTS: dict[Job, frozenset[Effect]] = {
     "chat": frozenset(("reads", "proposes")),
@@ -30,7 +36,8 @@ class ToolContext:
 
     `db(fn, *args)` runs fn in the database thread, in an app context and a read transaction;
     `write(fn, *args)` in one that is committed. `work` is the same when a lost turn begins anew, and
-    `lease` is not: the token under which its delivery is held.
+    `lease` is not: the token under which its delivery is held. Where there are files to work on, `workspace`
+    holds them; where there are commands to run, `shell` runs them and `output` is told what they print.
     """
 
     project_id: UUID
@@ -40,12 +47,21 @@ class ToolContext:
     write: Callable[..., Awaitable[Any]] | None = None
     work: UUID | None = None
     lease: str | None = None
+    workspace: Workspace | None = None
+    shell: Shell | None = None
+    output: OnOutput | None = None
 
 
 class Arguments(BaseModel):
     """Base of a tool's input: what it does not know, it refuses."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class Verbatim(Arguments):
+    """Input whose texts are kept to the last space."""
+
+    model_config = ConfigDict(str_strip_whitespace=False)
 
 
 @dataclass(frozen=True)

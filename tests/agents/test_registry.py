@@ -8,6 +8,8 @@ import pytest
 
 from agents.errors import ToolFailed
 from agents.tools import registry
+from agents.tools.bash import BASH
+from agents.tools.edit import EDIT
 from agents.tools.registry import Registry, Toolset
 from agents.tools.tool import EFFECTS, Arguments, Tool, ToolContext
 
@@ -21,6 +23,13 @@ PROPOSING = [
     "propose_send_message",
 ]
 CHAT = sorted([*READING, *PROPOSING])
+LOOKING = ["list_files", "read_file", "search_files"]
+ACTING = ["bash", "create_file", "insert_in_file", "replace_in_file"]
+WORKING = {
+    "planning": ["bash_read_only", *LOOKING],
+    "audit": LOOKING,
+    "execution": [*ACTING, *LOOKING],
+}
 
 
 async def no_database(fn, *args):
@@ -53,7 +62,27 @@ def test_every_job_may_read(job):
 def test_who_talks_may_propose_and_nobody_has_anything_else(job):
     proposing = PROPOSING if job in ("chat", "heartbeat", "scheduled") else []
 
-    assert registry.for_job(job).names() == sorted([*READING, *proposing])
+    assert registry.for_job(job).names() == sorted([*READING, *proposing, *WORKING.get(job, [])])
+
+
+@pytest.mark.parametrize("job", ["chat", "heartbeat", "scheduled", "planning", "audit"])
+@pytest.mark.parametrize("name", [*ACTING, "bash_read_only"])
+def test_no_other_job_calls_what_works_on_the_machine(job, name):
+    """I11; a control beneath: the same call is known to the job that may."""
+    own = "planning" if name == "bash_read_only" else "execution"
+    arguments = {"command": "true", "path": "a", "text": "b", "old_text": "c", "new_text": "d"}
+
+    for asked in {job, own}:
+        toolset = registry.for_job(asked).bind(CONTEXT)
+        answer = asyncio.run(toolset.call(name, arguments)).text
+        assert answer.startswith("Unknown tool") == (asked != own)
+
+
+@pytest.mark.parametrize("job", ["chat", "heartbeat", "scheduled", "planning", "audit"])
+def test_a_tool_that_works_on_the_machine_cannot_be_given_to_another_job(job):
+    for acting in (*EDIT, BASH):
+        with pytest.raises(ValueError, match=f"acts, which {job} may not"):
+            Registry(replace(acting, jobs=acting.jobs | {job}))
 
 
 @pytest.mark.parametrize("job", ["chat", "heartbeat", "scheduled", "planning", "audit"])
