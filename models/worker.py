@@ -48,6 +48,11 @@ class Worker(Row, Model):
         return int(db.session.scalar(free) or 0)
 
     @classmethod
+    def isolations(cls) -> set[str]:
+        """Those of the healthy workers that run commands; see models.isolation."""
+        return set(db.session.scalars(select(cls.isolation).where(cls.queue == RUNS, cls._alive())))
+
+    @classmethod
     def last_seen(cls, queue: str) -> datetime | None:
         return db.session.scalar(
             select(func.max(cls.seen_at, type_=cls.seen_at.type)).where(cls.queue == queue)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from flask import Flask
 
 from models.base import db, db_now, new_id
+from models.isolation import NONE
 from models.worker import BEAT_SECONDS, Worker
 from queues.database import AWAY
 
@@ -30,6 +31,8 @@ class Heartbeat:
     ) -> None:
         self._app, self._queue, self._slots = app, queue, slots
         self._busy, self._alive = busy, alive
+        self.isolation = NONE
+        """Of the commands that are run here, where any are."""
         self._id = new_id()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -73,6 +76,7 @@ class Heartbeat:
                 slots=self._slots,
                 busy=self._busy(),
                 seen_at=db_now(),
+                isolation=self.isolation,
             )
             if not row.beat(row.busy):
                 db.session.add(row)

@@ -22,6 +22,10 @@ def chromium() -> Path | None:
     return _first_on_path("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+def bubblewrap() -> Path | None:
+    return _first_on_path("bwrap")
+
+
 def postgresql() -> Path | None:
     """The folder that holds initdb and postgres; Debian keeps it off the PATH."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)

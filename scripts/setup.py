@@ -27,6 +27,7 @@ def main(purpose: str) -> None:
     if purpose == "test":
         postgresql()
         chromium()
+        bubblewrap()
 
 
 def environment() -> None:
@@ -96,6 +97,12 @@ def postgresql() -> None:
 def chromium() -> None:
     if not programs.chromium() and not _apt("chromium"):
         stop("The browser tests need Chromium: install it so that `chromium` is on the PATH.")
+
+
+def bubblewrap() -> None:
+    """Without it the tests of that one isolation are skipped; agents have others."""
+    if not programs.bubblewrap():
+        _apt("bubblewrap")
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ from webapp import create_app, memory
 KINDS = ("sqlite", "postgresql")
 SETTINGS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "PORT", "HOST",
             "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "WATCHDOG_SECONDS", "TRUSTED_PROXIES",
-            "PUBLIC_URL", "WORKSPACES_FOLDER", "EGRESS_INTERNAL")  # fmt: skip
+            "PUBLIC_URL", "WORKSPACES_FOLDER", "EGRESS_INTERNAL", "SHELL_WITHOUT_ISOLATION")  # fmt: skip
 for name in SETTINGS:  # a developer's own settings must not reach the tests
     os.environ.pop(name, None)
 

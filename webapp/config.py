@@ -81,6 +81,12 @@ def servers(value: str) -> frozenset[str]:
     return found
 
 
+def yes(value: str) -> bool:
+    if value.strip() not in ("yes", "no"):
+        raise ValueError("it must be yes or no")
+    return value.strip() == "yes"
+
+
 def seconds(value: str) -> float:
     amount = float(value)
     if not 0 < amount < 86_400 * 365:
@@ -142,6 +148,7 @@ SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "BACKUP_FOLDER": (text, str(VAR / "backups")),
     "WORKSPACES_FOLDER": (folder, str(VAR / "workspaces")),
     "EGRESS_INTERNAL": (servers, frozenset()),
+    "SHELL_WITHOUT_ISOLATION": (yes, False),
 }
 
 

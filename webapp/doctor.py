@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from models import append_only
 from models.base import db, reading
 from models.errors import Busy
+from models.isolation import NONE, REFUSED, SENTENCES
 from models.worker import Worker
 from webapp import assets, config
 
@@ -148,10 +149,17 @@ def front_end() -> Check:
 
 
 def isolation() -> Check:
-    detail = (
-        "Agents only read and propose; what people approve, the runs worker does itself, without a shell."
-    )
-    return Check("isolation", "Isolation", None, detail)
+    """The weakest that a worker has: nobody knows which one will take a run."""
+
+    def ask() -> Check:
+        name = max(Worker.isolations(), key=list(SENTENCES).index, default=None)
+        if name is None:
+            return Check("isolation", "Isolation", None, "A runs worker finds out what works when it starts.")
+        held = name not in (NONE, REFUSED)
+        command = "" if held else "apt-get install bubblewrap"
+        return Check("isolation", "Isolation", held, SENTENCES[name], command)
+
+    return _guarded(ask, "isolation", "Isolation", False)
 
 
 CHECKS = (database, migrations, triggers, redis, workers, executor, model, front_end, isolation)

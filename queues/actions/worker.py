@@ -15,11 +15,13 @@ from uuid import UUID
 
 from flask import Flask
 
+from agents.shell import Isolation
 from models.base import db
 from models.crashpoint import crashpoint
+from models.isolation import REFUSED
 from models.run import Run
 from models.worker import RUNS
-from queues import planning
+from queues import isolating, planning
 from queues.actions import InDatabase, InWorld, action_of, steps
 from queues.actions.job import CannotBeDone, Job, OutcomeUnknown
 from queues.actions.steps import Claimed
@@ -54,6 +56,12 @@ class RunWorker(WorkerLoop[Doing]):
         self._planner = Planner(self._database, settings)
         self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="action")
         self._renew_at = 0.0
+        self.isolation: Isolation | None = None
+        """In which commands of agents are run; None where none may be."""
+
+    async def begin(self) -> None:
+        self.isolation = await isolating.found(self._app)
+        self._heartbeat.isolation = self.isolation.name if self.isolation else REFUSED
 
     async def keep(self) -> None:
         if not self._live or time.monotonic() < self._renew_at:

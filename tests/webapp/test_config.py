@@ -63,6 +63,7 @@ def test_without_one_the_database_is_a_file_of_ours() -> None:
         ("WATCHDOG_SECONDS", "-5"),
         ("WATCHDOG_SECONDS", "nan"),
         ("CHAT_SLOTS", "many"),
+        ("SHELL_WITHOUT_ISOLATION", "1"),
         ("EGRESS_INTERNAL", "10.0.0.1"),
         ("EGRESS_INTERNAL", "a.example:443,b.example:443"),
         ("EGRESS_INTERNAL", "https://a.example:443"),
