@@ -37,6 +37,9 @@ ENDLESS = re.compile(r"\band so on\b", re.IGNORECASE)
 SEARCH = re.compile(r"\bsearch(?:\s+for)?\s+(?P<words>[^\n]+)", re.IGNORECASE)
 PROPOSE = re.compile(r"\bpropose\s+(?:an?\s+)?(?P<kind>\w+)[ \t:]*(?P<what>[^\n]*)", re.IGNORECASE)
 PLANNING = "You make the plan of one task."
+EXECUTING = "You carry out one approved plan."
+NOTE = "mkdir -p notes && echo 'Written by the demo.' > notes/demo-plan.md && cat notes/demo-plan.md"
+DONE = "1. I looked at what the task asks for.\n2. I wrote `notes/demo-plan.md` and read it again."
 PLAN = """It only shows what a plan looks like.
 
 ## Look at what the task asks for
@@ -65,10 +68,16 @@ def answer(body: dict[str, Any], delay: float = 0.0) -> Say:
     """The step for one request: a tool call by rule, or labelled text."""
     last = body["messages"][-1]["content"]
     result = _tool_result(last)
-    if result is not None:
-        return _say(_told(result), delay)
     if PLANNING in str(body["system"]):
         return _say(_plan(last), delay)
+    if EXECUTING in str(body["system"]):
+        return (
+            Say(calls=(Call("bash", {"command": NOTE}),), delay=delay)
+            if result is None
+            else _say(DONE, delay)
+        )
+    if result is not None:
+        return _say(_told(result), delay)
     asked = addressed(last)
     if handed := ASK.search(asked):
         return _say(_hand_over(handed, body["system"]), delay)

@@ -18,6 +18,7 @@ from models.project_secret import ProjectSecret
 from models.proposal import Proposal
 from models.proposal_fold import ProposalFold
 from models.run import Run
+from models.run_event import RunEvent
 from models.schedule import Schedule
 from models.session import UserSession
 from models.stream import Stream, StreamChange
@@ -55,6 +56,7 @@ __all__ = [
     "ProposalFold",
     "Reaction",
     "Run",
+    "RunEvent",
     "Schedule",
     "Stream",
     "StreamChange",

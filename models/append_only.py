@@ -4,7 +4,7 @@ from sqlalchemy import Connection, text
 
 from models.base import Model
 
-TABLES = ("audit_log", "approvals", "plans", "task_events", "brain_doc_versions")
+TABLES = ("audit_log", "approvals", "plans", "task_events", "run_events", "brain_doc_versions")
 ONCE = {"approvals": ("voided_at", "void_reason")}
 """Columns of them that are empty at first, and are then written once."""
 

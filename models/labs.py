@@ -32,6 +32,7 @@ OF_TABLE = {
     "brain_docs": "knowledge",
     "tasks": "task_threads",
     "task_events": "task_threads",
+    "run_events": "task_threads",
     "schedules": "schedule",
 }
 """The flag without which no row of a table is on a stream."""

@@ -18,7 +18,8 @@ from models.text import clean, invalid
 if TYPE_CHECKING:
     from models.task import Task
 
-KIND = "plan"
+KIND, ORDER = "plan", "execution"
+"""What a digest is of: a plan that is decided on, and the order to carry one out."""
 LONGEST = 40_000
 MOST_STEPS = 30
 LONGEST_STEP = 200
@@ -126,6 +127,12 @@ def bytes_of(task: Task, agent_key: str, text: str) -> tuple[bytes, str]:
         }
     )
     return data, digest_of(KIND, data)
+
+
+def order_of(plan: Plan) -> tuple[bytes, str]:
+    """What an approval of the plan says, which is all that is carried out, and its digest."""
+    data = canonical({"v": 1, "plan": plan.said, "plan_digest": plan.digest})
+    return data, digest_of(ORDER, data)
 
 
 def checked(text: str) -> str:

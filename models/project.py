@@ -48,8 +48,10 @@ class Project(Row, Model):
         """
         from models.delivery import Delivery
         from models.proposal import Proposal
+        from models.task import Task
 
         Proposal.void_unbegun(self.id, "the project was archived")
+        Task.void_unbegun(self.id, "the project was archived")
         self.archived_at = self.archived_at or utcnow()
         Delivery.put_back_closed(self.id)
 

@@ -47,13 +47,13 @@ class Run(Row, Stateful, Model):
     __tablename__ = "runs"
     __table_args__ = (
         UniqueConstraint("approval_id", "kind"),
-        CheckConstraint("kind in ('action', 'plan')", name="kind"),
+        CheckConstraint("kind in ('action', 'plan', 'execution')", name="kind"),
         CheckConstraint(
             "status in ('queued', 'running', 'success', 'error', 'cancelled', 'interrupted')", name="status"
         ),
         # Nothing acts on the world but by an approval.
-        CheckConstraint("kind <> 'action' or approval_id is not null", name="approved"),
-        CheckConstraint("kind <> 'plan' or task_id is not null", name="of_a_task"),
+        CheckConstraint("kind = 'plan' or approval_id is not null", name="approved"),
+        CheckConstraint("kind = 'action' or task_id is not null", name="of_a_task"),
         Index("ix_runs_task_id", "task_id", "created_at"),
         Index("ix_runs_open", "created_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
     )
@@ -91,9 +91,33 @@ class Run(Row, Stateful, Model):
         return run
 
     @classmethod
+    def of_execution(
+        cls, task: Task, approval: Approval, agent_key: str, retry_of: UUID | None = None
+    ) -> Run:
+        """Let the approved plan be carried out, by whoever takes the run."""
+        run = cls(
+            project_id=task.project_id,
+            kind="execution",
+            task_id=task.id,
+            approval_id=approval.id,
+            retry_of=retry_of,
+            params={"agent_key": agent_key},
+        )
+        db.session.add(run)
+        db.session.flush()
+        return run
+
+    @classmethod
     def open_of(cls, task: Task) -> Run | None:
-        """The one that is at work on this task, or waits to be."""
-        return db.session.scalar(select(cls).where(_NOT_ENDED, cls.task_id == task.id))
+        """The one that is at work on this task, waits to be, or whose outcome nobody knows."""
+        unended = cls.status.in_(("queued", "running", "interrupted"))
+        return db.session.scalar(select(cls).where(unended, cls.task_id == task.id))
+
+    @classmethod
+    def executions(cls, task: Task) -> list[Run]:
+        """Every attempt to carry out its plans, oldest first."""
+        query = select(cls).where(cls.task_id == task.id, cls.kind == "execution")
+        return list(db.session.scalars(query.order_by(cls.created_at)))
 
     @classmethod
     def of_action(cls, approval: Approval, retry_of: UUID | None = None) -> Run:
@@ -137,11 +161,12 @@ class Run(Row, Stateful, Model):
         return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))
 
     @classmethod
-    def renew(cls, tokens: Sequence[str]) -> set[str]:
-        """Lengthen the leases held under these tokens; the tokens of those that are still held."""
+    def renew(cls, tokens: Sequence[str]) -> dict[str, str | None]:
+        """Lengthen the leases under these tokens: {token: what a person wishes}, without the lost ones."""
         held = (_NOT_ENDED, cls.lease_token.in_(tokens), cls.status == "running")
         changed_rows(update(cls).where(*held).values(lease_until=db_now(LEASE_SECONDS)))
-        return {str(token) for token in db.session.scalars(select(cls.lease_token).where(*held))}
+        rows = db.session.execute(select(cls.lease_token, cls.desired_status).where(*held))
+        return {str(token): desired for token, desired in rows}
 
     def take(self, worker: str) -> str | None:
         """The lease token for this worker; None when another was first, or nobody wants it any more."""
@@ -169,6 +194,25 @@ class Run(Row, Stateful, Model):
         """Nobody wants it any more; False when it has ended. Its worker is not waited for: it only reads."""
         return self.try_advance(
             "status", ("queued", "running"), "cancelled", finished_at=db_now(), lease_until=None
+        )
+
+    def wish_stop(self, by: str) -> bool:
+        """A person wants it to end, by that name; its worker hears of it. False when it is not running."""
+        params = {**self.params, "stopped_by": by}
+        return self.try_advance("status", "running", "running", desired_status="cancelled", params=params)
+
+    def stopped(self, token: str, error: str, report: str, usage: dict[str, Any] | None) -> bool:
+        """Its worker ended it, because a person wished so."""
+        return self.try_advance(
+            "status",
+            "running",
+            "cancelled",
+            token=token,
+            finished_at=db_now(),
+            lease_until=None,
+            error=error,
+            report=report,
+            usage=usage,
         )
 
     def end(self, status: str, told: str, token: str | None = None, **values: Any) -> bool:

@@ -14,10 +14,11 @@ from models import audit, labs
 from models.agent import Agent
 from models.approval import Approval
 from models.base import Model, Row, Stateful, db
+from models.canonical import digest_of
 from models.decider import Decider
 from models.errors import Busy, Changed, Conflict
 from models.markup import Rendered
-from models.plan import KIND, Plan, bytes_of, with_step
+from models.plan import KIND, ORDER, Plan, bytes_of, order_of, with_step
 from models.project import Project
 from models.run import Run
 from models.task_event import TaskEvent
@@ -31,6 +32,8 @@ STATUSES = ("pending", "planning", "review", "scheduled", "executing", "complete
 APPROVAL = ("pending_plan", "pending_approval", "approved", "rejected")
 PLANNABLE = ("pending", "planning", "review", "failed")
 """Where a plan can be asked for: a new one discards what is there."""
+OUTCOMES = {"completed": ("success", "it was carried out"), "failed": ("error", "it was not carried out")}
+"""What a person can find out of an interrupted execution: the status of its run, and the words for it."""
 LONGEST_TITLE = 200
 LONGEST_REMARK = 2000
 LONGEST_DESCRIPTION = 20_000
@@ -257,6 +260,114 @@ class Task(Row, Stateful, Model):
         self._log(by.key, "plan_edited", new.digest, before=digest)
         return new
 
+    def approve(self, session_id: UUID | None, digest: str) -> Approval:
+        """Let the plan be carried out, now. Raises as `reject` does."""
+        by, plan = self._to_decide(session_id, digest)
+        return self._let_go("review", by, plan)
+
+    def retry(self, session_id: UUID | None, digest: str) -> Approval:
+        """It failed: a person decides once more on the same plan; a further approval, and a run of its own.
+
+        Raises as `reject` does.
+        """
+        by, plan = self._to_decide(session_id, digest, "failed")
+        before = self._approved()
+        failed = db.session.scalar(select(Run.id).where(Run.approval_id == before.id)) if before else None
+        if before is not None:
+            before.void(f"it failed, and {by.user.name} had it tried again")
+        return self._let_go("failed", by, plan, failed)
+
+    def stop(self, by: User) -> None:
+        """End the execution: at once what has not begun, else by its worker. Conflict where nothing runs."""
+        self._hold()
+        run = self.run if self.status == "executing" else None
+        if run is None or run.status == "interrupted":
+            raise Conflict("nothing runs here that could be stopped", row=self)
+        if not run.wish_stop(by.name):
+            words = f"{by.name} stopped it before it began."
+            run.cancel()
+            self.executed("failed", words, by.id)
+        self._log(f"person:{by.id}", "stop_wished", run=str(run.id))
+
+    def settle(self, session_id: UUID | None, outcome: str, note: str = "") -> None:
+        """A person looked what became of an execution that nobody saw end: completed or failed.
+
+        Conflict unless it was interrupted, Invalid for another outcome, and Forbidden.
+        """
+        if outcome not in OUTCOMES:
+            raise invalid("outcome", f"must be {' or '.join(OUTCOMES)}")
+        more = clean(note, "note", longest=LONGEST_REMARK, shortest=0).strip()
+        audit.lock()
+        by = Decider.of(session_id, self.project_id)
+        db.session.refresh(self, with_for_update=True)
+        run = self.run if self.status == "executing" else None
+        run_status, words = OUTCOMES[outcome]
+        said = f"{by.user.name} looked: {words}. {more}".strip()
+        if run is None or not run.end(run_status, said):
+            raise Conflict("what became of this is known", row=self)
+        self.executed(outcome, said, by.user.id)
+        self._log(by.key, "execution_settled", run=str(run.id), outcome=outcome, reason=more)
+
+    def executed(self, status: str, why: str, user_id: UUID | None = None) -> None:
+        """Completed or failed, and what a person should know of it."""
+        self.advance("status", "executing", status)
+        author = UI if user_id else self.assignee_agent_key or UI
+        self._moved("executing", author, why, user_id)
+
+    def why_not(self, approval: Approval) -> str | None:
+        """Why this approval is not to be carried out; None while it says to the byte what stands here."""
+        plan = self.plan
+        if approval.voided_at is not None:
+            return f"the approval is void: {approval.void_reason}"
+        if (self.status, self.approval_status, approval.decision) != ("executing", "approved", "approved"):
+            return "this approval is not in force"
+        if digest_of(ORDER, approval.canonical) != approval.digest:
+            return "what is stored is not what was approved"
+        if plan is None or not plan.whole or plan.digest != self.plan_digest:
+            return "the plan that is stored is not the one that was shown"
+        if order_of(plan) != (approval.canonical, approval.digest):
+            return "the plan here is not the one that was approved"
+        return None
+
+    def approval_fell(self, approval: Approval, why: str) -> None:
+        """What was approved is not what stands here: it is void, and a person decides again."""
+        if approval.voided_at is None:
+            approval.void(why)
+        self.advance("status", "executing", "review", approval_status="pending_approval")
+        self._moved("executing", UI, why)
+
+    @classmethod
+    def void_unbegun(cls, project_id: UUID, reason: str, approved_by: UUID | None = None) -> None:
+        """What was approved in this project, by this person, and nobody began waits for a person again.
+
+        The caller holds the end of the log.
+        """
+        waiting = (
+            select(cls, Approval)
+            .join(Run, Run.task_id == cls.id)
+            .join(Approval, Approval.id == Run.approval_id)
+            .where(cls.project_id == project_id, Run.status == "queued", cls.status == "executing")
+        )
+        if approved_by is not None:
+            waiting = waiting.where(Approval.user_id == approved_by)
+        for task, approval in db.session.execute(waiting.order_by(cls.id)).all():
+            task._stop_run()
+            task.approval_fell(approval, reason)
+            task._log("system", "approval_voided", approval.digest, reason=reason)
+
+    def _let_go(self, was: str, by: Decider, plan: Plan, retry_of: UUID | None = None) -> Approval:
+        approval = Approval.add(KIND, self.id, self.project_id, order_of(plan), "approved", by)
+        self.advance("status", was, "executing", approval_status="approved")
+        Run.of_execution(self, approval, plan.agent_key, retry_of)
+        self._resolved(approval)
+        self._log(by.key, "plan_approved", approval.digest, approval=str(approval.id), plan=plan.digest)
+        return approval
+
+    def _approved(self) -> Approval | None:
+        """The approval in force."""
+        decided = (Approval.subject_id == self.id, Approval.decision == "approved")
+        return db.session.scalar(select(Approval).where(*decided, Approval.voided_at.is_(None)))
+
     def reject(self, session_id: UUID | None, digest: str, reason: str = "") -> Approval:
         """The plan will not be carried out: back to pending.
 
@@ -272,14 +383,16 @@ class Task(Row, Stateful, Model):
         self._log(by.key, "plan_rejected", digest, approval=str(decision.id), reason=why)
         return decision
 
-    def _to_decide(self, session_id: UUID | None, digest: str) -> tuple[Decider, Plan]:
+    def _to_decide(
+        self, session_id: UUID | None, digest: str, status: str = "review"
+    ) -> tuple[Decider, Plan]:
         """The person who decides and the plan that he was shown, held until the transaction ends."""
         audit.lock()
         by = Decider.of(session_id, self.project_id)
         db.session.refresh(self, with_for_update=True)
         plan = self.plan
-        if self.status != "review" or plan is None:
-            raise Conflict(f"no plan waits here: the task is {self.status}", row=self)
+        if self.status != status or plan is None:
+            raise Conflict(f"this cannot be decided: the task is {self.status}", row=self)
         if digest != plan.digest:
             raise Changed(f"this is not the plan that waits, which is version {plan.version}", row=self)
         if not plan.whole or plan.digest != self.plan_digest:

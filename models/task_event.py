@@ -63,5 +63,8 @@ MOVES = {
     ("review", "planning"): "asked for another plan",
     ("failed", "planning"): "asked for another plan",
     ("planning", "pending"): "ended the planning",
+    ("executing", "completed"): "carried out the plan",
+    ("executing", "failed"): "did not carry out the plan",
+    ("executing", "review"): "voided the approval",
 }
 """What it means when somebody moved a task from one status to another."""

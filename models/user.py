@@ -231,8 +231,10 @@ class Membership(Row, Model):
     def decide_no_more(self, who: User) -> None:
         """What this person approved and nobody began is for others to decide."""
         from models.proposal import Proposal
+        from models.task import Task
 
         Proposal.decider_left(self.project_id, who.id, who.name)
+        Task.void_unbegun(self.project_id, f"{who.name} may not decide here any more", who.id)
 
     def keep_an_owner(self) -> None:
         """Invalid when the project would be left without an owner who can sign in."""

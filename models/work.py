@@ -4,11 +4,14 @@ from uuid import UUID
 
 from models.base import db
 from models.execution import Execution
+from models.plan_execution import PlanExecution
 from models.planning import Planning
 from models.run import Run
 
+Held = Execution | Planning | PlanExecution
+KINDS: dict[str, type[Held]] = {"action": Execution, "plan": Planning, "execution": PlanExecution}
 
-def hold(run_id: UUID) -> Execution | Planning:
+
+def hold(run_id: UUID) -> Held:
     """The run with what belongs to it, as it is now, held until the transaction ends."""
-    run = db.session.get_one(Run, run_id)
-    return Planning.hold(run_id) if run.kind == "plan" else Execution.hold(run_id)
+    return KINDS[db.session.get_one(Run, run_id).kind].hold(run_id)

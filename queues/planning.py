@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -11,11 +10,10 @@ from agents.planner import pack
 from models.base import db
 from models.planning import Planning
 from models.project import Project
-from queues.database import DatabaseThread
+from queues.turns import Turns
 
 if TYPE_CHECKING:
     from agents.loop import Outcome
-    from agents.provider import Provider, ProviderSettings
 
 BROKEN = "The plan could not be made, because of an error of the worker."
 
@@ -27,6 +25,7 @@ class Claimed:
     run_id: UUID
     token: str
     project_id: UUID
+    project_key: str
     thread_id: UUID
     agent_key: str
 
@@ -44,60 +43,42 @@ class Quiet:
         """Kept by the loop."""
 
 
-class Planner:
-    """Lives on the event loop; the provider is made when the first plan is asked for."""
+async def make(turns: Turns, claimed: Claimed) -> None:
+    """Answer, and write down how that ended. Cancelled, it gives the run back."""
+    from agents.tools.tool import ToolContext
 
-    def __init__(self, database: DatabaseThread, settings: Callable[[], ProviderSettings]) -> None:
-        self._database, self._settings = database, settings
-        self._provider: Provider | None = None
-
-    async def make(self, claimed: Claimed) -> None:
-        """Answer, and write down how that ended. Cancelled, it gives the run back."""
-        outcome = await self._outcome(claimed)
-        step = {"done": done, "cancelled": put_back}.get(outcome.status, failed)
-        await self._database.certainly(self._database.write, step, claimed, outcome)
-
-    async def close(self) -> None:
-        if self._provider is not None:
-            await self._provider.aclose()
-
-    async def _outcome(self, claimed: Claimed) -> Outcome:
-        # Here, since a worker that never plans need not load the provider's library.
-        from agents import loop as agent_loop
-        from agents.provider import provider_from
-        from agents.tools import registry
-        from agents.tools.tool import ToolContext
-
-        if self._provider is None:
-            self._provider = provider_from(self._settings())
-        given = await self._database.certainly(self._database.read, pack, claimed.run_id)
-        context = ToolContext(
-            claimed.project_id,
-            claimed.thread_id,
-            claimed.agent_key,
-            db=self._database.read,
-            work=claimed.run_id,
-        )
-        return await agent_loop.run(
-            given.turn,
-            provider=self._provider,
-            tools=registry.for_job("planning").bind(context),
-            budget=given.budget,
-            sink=Quiet(),
-        )
+    given = await turns.database.certainly(turns.database.read, pack, claimed.run_id)
+    workspace = turns.workspace(claimed.project_key)
+    shell = turns.shell("planning", workspace, claimed.run_id)
+    context = ToolContext(
+        claimed.project_id,
+        claimed.thread_id,
+        claimed.agent_key,
+        db=turns.database.read,
+        work=claimed.run_id,
+        workspace=workspace,
+        shell=shell,
+    )
+    try:
+        outcome = await turns.answer("planning", given, context, Quiet(), lambda tools: tools)
+    finally:
+        if shell is not None:
+            await shell.close()
+    step = {"done": done, "cancelled": put_back}.get(outcome.status, failed)
+    await turns.database.certainly(turns.database.write, step, claimed, outcome)
 
 
 # The steps, each one short transaction in the database thread.
 
 
 def claim(run_id: UUID, worker: str) -> Claimed | None:
-    """Take it for this process; None when another was first, or nobody wants it any more."""
+    """Take it for this worker; None when another was first, or nobody wants it any more."""
     held = Planning.hold(run_id)
     token = held.claim(worker)
     if token is None:
         return None
-    room = db.session.get_one(Project, held.task.project_id).room
-    return Claimed(run_id, token, held.task.project_id, room.id, held.agent_key)
+    project = db.session.get_one(Project, held.task.project_id)
+    return Claimed(run_id, token, project.id, project.key, project.room.id, held.agent_key)
 
 
 def done(claimed: Claimed, outcome: Outcome) -> bool:

@@ -34,6 +34,7 @@ from models import (
     ProposalFold,
     Reaction,
     Run,
+    RunEvent,
     Schedule,
     Task,
     TaskEvent,
@@ -272,6 +273,11 @@ def _delivery_waits(row: Delivery) -> str | None:
     """Also for who holds it, to hear of the wish to stop."""
     wished = row.status == "delivered" and row.desired_status
     return "chat" if row.status == "queued" or wished else None
+
+
+def _run_waits(run: Run) -> str | None:
+    """Also for who holds it, to hear of the wish to stop."""
+    return "runs" if run.status == "queued" or (run.status == "running" and run.desired_status) else None
 
 
 def _asked(request: ExecutorRequest) -> dict[str, Any]:
@@ -542,7 +548,14 @@ _ALL = (
             "created_at",
         ),
         also=_shown_by,
-        waits=lambda row: "runs" if row.status == "queued" else None,
+        waits=_run_waits,
+    ),
+    Published(
+        model=RunEvent,
+        streams=_project,
+        says=("project_id", "run_id", "attempt", "seq", "kind", "content", "created_at"),
+        partial="tasks/_run_event.html",
+        variable="event",
     ),
     Published(
         model=Task,

@@ -13,10 +13,12 @@ from models.brain_doc import PROJECT, BrainDoc
 from models.labs import FLAGS
 from models.labs import write as write_labs
 from models.plan import Plan
+from models.plan_execution import PlanExecution
 from models.planning import Planning
 from models.policy import TOKEN_RIGHTS
 from models.project import Project
 from models.proposal import Proposal
+from models.run_event import RunEvent
 from models.session import UserSession
 from models.task import Task
 from models.thread import Thread
@@ -156,3 +158,32 @@ def plan(task: Task, by: User, text: str) -> Plan:
     made = task.plan
     assert made is not None
     return made
+
+
+def begun(task: Task, by: User) -> tuple[PlanExecution, str]:
+    """Its plan was approved, and a worker holds it under this token."""
+    session, _ = UserSession.start(by, "127.0.0.1", "pytest")
+    db.session.flush()
+    task.approve(session.id, task.plan_digest or "")
+    run = task.run
+    assert run is not None
+    held = PlanExecution.hold(run.id)
+    token = held.claim("host:1")
+    assert token is not None
+    assert held.begin(token)
+    return held, token
+
+
+def executed(task: Task, by: User, report: str) -> None:
+    """Its plan was carried out."""
+    held, token = begun(task, by)
+    held.tell(token, [("command", "$ ls"), ("output", "a\nb\n"), ("said", "Two files.")])
+    held.done(token, report, None)
+
+
+def event(task: Task, by: User) -> RunEvent:
+    """Something that is printed while its plan is carried out."""
+    plan(task, by, "## Look\n\n`ls`")
+    held, token = begun(task, by)
+    held.tell(token, [("output", "a\n")])
+    return RunEvent.newest(held.run.id, 1)[0]

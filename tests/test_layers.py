@@ -231,6 +231,7 @@ DECIDING = {
     "Approval.add": ("models.proposal", "models.task"),
     "Run": ("models.run",),
     "Run.of_action": ("models.proposal",),
+    "Run.of_execution": ("models.task",),
 }
 DECIDED = ("approved", "rejected")
 

@@ -10,7 +10,9 @@ from models.delivery import LONGEST_REPORTED
 from models.message import LONGEST
 from models.plan import LONGEST as LONGEST_PLAN
 from models.proposal import LONGEST_REASON, OUTCOMES, STATUSES
+from models.run_event import KINDS as RUN_EVENTS
 from models.task import APPROVAL, LONGEST_REMARK
+from models.task import OUTCOMES as TASK_OUTCOMES
 from models.task import STATUSES as TASK_STATUSES
 from models.worker import CHAT, EXECUTORS
 
@@ -250,6 +252,54 @@ class PlanEdit(Shown):
         allow_none=True,
         metadata={"description": "The number of the step that `text` takes the place of; else of all"},
     )
+
+
+class SettleTask(ma.Schema):
+    outcome = fields.String(required=True, validate=validate.OneOf(TASK_OUTCOMES))
+    note = fields.String(load_default="", metadata={"maxLength": LONGEST_REMARK})
+
+
+class TaskRunRow(ma.Schema):
+    """One attempt to carry out a plan."""
+
+    id = fields.UUID()
+    project_id = fields.UUID()
+    task_id = fields.UUID()
+    kind = fields.String()
+    status = fields.String()
+    approval_id = fields.UUID(allow_none=True)
+    retry_of = fields.UUID(allow_none=True)
+    attempt = fields.Integer(metadata={"description": "How often it was handed out"})
+    started_at = fields.DateTime(allow_none=True)
+    finished_at = fields.DateTime(allow_none=True)
+    report = fields.String(allow_none=True)
+    late_report = fields.String(allow_none=True)
+    error = fields.String(allow_none=True)
+    usage = fields.Dict(allow_none=True)
+    created_at = fields.DateTime()
+
+
+class TaskRunList(ma.Schema):
+    runs = fields.List(fields.Nested(TaskRunRow))
+
+
+class RunEventWindow(ma.Schema):
+    after = Seq(load_default=0)
+    limit = fields.Integer(load_default=MOST, validate=validate.Range(1, 1000))
+
+
+class RunEventRow(ma.Schema):
+    id = fields.UUID()
+    run_id = fields.UUID()
+    attempt = fields.Integer()
+    seq = fields.Integer()
+    kind = fields.String(validate=validate.OneOf(RUN_EVENTS))
+    content = fields.String()
+    created_at = fields.DateTime()
+
+
+class RunEventList(ma.Schema):
+    events = fields.List(fields.Nested(RunEventRow))
 
 
 class PlanStep(ma.Schema):

@@ -1,4 +1,4 @@
-"""Plans of tasks, the runs that make them, and the decision that a task waits for."""
+"""Plans of tasks, the runs that make them and carry them out, and what happens in a run."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -49,14 +49,35 @@ def upgrade() -> None:
         runs.add_column(sa.Column("usage", sa.JSON(), nullable=True))
         runs.create_foreign_key(op.f("fk_runs_task_id"), "tasks", ["task_id"], ["id"])
         runs.drop_constraint(op.f("ck_runs_kind"), type_="check")
-        runs.create_check_constraint(op.f("ck_runs_kind"), "kind in ('action', 'plan')")
-        runs.create_check_constraint(op.f("ck_runs_of_a_task"), "kind <> 'plan' or task_id is not null")
+        runs.create_check_constraint(op.f("ck_runs_kind"), "kind in ('action', 'plan', 'execution')")
+        runs.drop_constraint(op.f("ck_runs_approved"), type_="check")
+        runs.create_check_constraint(op.f("ck_runs_approved"), "kind = 'plan' or approval_id is not null")
+        runs.create_check_constraint(op.f("ck_runs_of_a_task"), "kind = 'action' or task_id is not null")
         runs.create_index("ix_runs_task_id", ["task_id", "created_at"])
+    op.create_table(
+        "run_events",
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("kind in ('command', 'output', 'said', 'note')", name=op.f("ck_run_events_kind")),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_run_events_project_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_events_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_run_events")),
+        sa.UniqueConstraint("run_id", "seq", name=op.f("uq_run_events_run_id_seq")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("run_events")
     with op.batch_alter_table("runs") as runs:
         runs.drop_index("ix_runs_task_id")
+        runs.drop_constraint(op.f("ck_runs_approved"), type_="check")
+        runs.create_check_constraint(op.f("ck_runs_approved"), "kind <> 'action' or approval_id is not null")
         runs.drop_constraint(op.f("ck_runs_of_a_task"), type_="check")
         runs.drop_constraint(op.f("ck_runs_kind"), type_="check")
         runs.create_check_constraint(op.f("ck_runs_kind"), "kind in ('action')")

@@ -31,8 +31,8 @@ def claim(run_id: UUID, worker: str) -> Claimed | None:
     return Claimed(Job.of(held), token) if token is not None else None
 
 
-def keep(tokens: Sequence[str]) -> set[str]:
-    """Renew the leases; the tokens that are still held."""
+def keep(tokens: Sequence[str]) -> dict[str, str | None]:
+    """Renew the leases: {token: what a person wishes}, without the lost ones."""
     return Run.renew(tokens)
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,20 +15,19 @@ from uuid import UUID
 
 from flask import Flask
 
-from agents.shell import Isolation
 from models.base import db
 from models.crashpoint import crashpoint
 from models.isolation import REFUSED
 from models.run import Run
 from models.worker import RUNS
-from queues import isolating, planning
+from queues import executing, isolating, planning
 from queues.actions import InDatabase, InWorld, action_of, steps
 from queues.actions.job import CannotBeDone, Job, OutcomeUnknown
 from queues.actions.steps import Claimed
 from queues.database import AWAY
 from queues.loop import GIVE_UP_SECONDS, KEEP_SECONDS, WorkerLoop
 from queues.model import settings_of
-from queues.planning import Planner
+from queues.turns import Turns
 
 if TYPE_CHECKING:
     from agents.provider import ProviderSettings
@@ -38,14 +37,23 @@ log = logging.getLogger(__name__)
 RENEW_SECONDS = 5.0
 
 T = TypeVar("T")
+ByAgent = planning.Claimed | executing.Claimed
+AnyClaimed = Claimed | ByAgent
 
 
 class Doing:
     """A run in hand. Whether it has begun, its row knows."""
 
-    def __init__(self, claimed: Claimed | planning.Claimed) -> None:
+    def __init__(self, claimed: AnyClaimed) -> None:
         self.claimed = claimed
         self.task: asyncio.Task[None] | None = None
+        self._ending = False
+
+    def end(self) -> None:
+        """Once: a second time would cut short what the first one began."""
+        if self.task is not None and not self._ending:
+            self._ending = True
+            self.task.cancel()
 
 
 class RunWorker(WorkerLoop[Doing]):
@@ -53,26 +61,26 @@ class RunWorker(WorkerLoop[Doing]):
 
     def __init__(self, app: Flask, settings: Callable[[], ProviderSettings]) -> None:
         super().__init__(app, RUNS, app.config["RUN_SLOTS"])
-        self._planner = Planner(self._database, settings)
+        self._turns = Turns(app, self._database, settings)
         self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="action")
         self._renew_at = 0.0
-        self.isolation: Isolation | None = None
-        """In which commands of agents are run; None where none may be."""
 
     async def begin(self) -> None:
-        self.isolation = await isolating.found(self._app)
-        self._heartbeat.isolation = self.isolation.name if self.isolation else REFUSED
+        self._turns.isolation = await isolating.found(self._app)
+        self._heartbeat.isolation = self._turns.isolation.name if self._turns.isolation else REFUSED
 
     async def keep(self) -> None:
-        if not self._live or time.monotonic() < self._renew_at:
+        # A ring may say that a person wants something to end.
+        if not self._live or (time.monotonic() < self._renew_at and self._look_at > 0):
             return
         live = dict(self._live)
         held = await self._database.write(steps.keep, list(live))
         self._renew_at = time.monotonic() + RENEW_SECONDS
         for token, doing in live.items():
-            # What only reads ends when nobody wants it any more; what may have happened is seen to its end.
-            if token not in held and isinstance(doing.claimed, planning.Claimed) and doing.task is not None:
-                doing.task.cancel()
+            # An action is seen to its end: whether it happened, only who does it can say.
+            ends = token not in held or held[token] == "cancelled"
+            if ends and not isinstance(doing.claimed, Claimed):
+                doing.end()
 
     async def look(self) -> None:
         free, aside = self._slots - len(self._live), self._aside
@@ -94,7 +102,7 @@ class RunWorker(WorkerLoop[Doing]):
             log.info("%d actions were given back", len(tasks) - len(left))
 
     async def end(self) -> None:
-        await self._planner.close()
+        await self._turns.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _take(self, run_id: UUID) -> None:
@@ -114,19 +122,25 @@ class RunWorker(WorkerLoop[Doing]):
 
     async def _do(self, doing: Doing) -> None:
         claimed = doing.claimed
-        if isinstance(claimed, planning.Claimed):
-            await self._plan(claimed)
-        else:
-            await self._act(claimed)
+        match claimed:
+            case planning.Claimed():
+                await self._turn(planning, planning.make, claimed)
+            case executing.Claimed():
+                await self._turn(executing, executing.carry_out, claimed)
+            case _:
+                await self._act(claimed)
 
-    async def _plan(self, claimed: planning.Claimed) -> None:
+    async def _turn(
+        self, steps: Any, work: Callable[[Turns, Any], Awaitable[None]], claimed: ByAgent
+    ) -> None:
+        """What an agent does, with the steps of its kind."""
         try:
-            await self._planner.make(claimed)
+            await work(self._turns, claimed)
         except asyncio.CancelledError:
-            await self._database.write(planning.put_back, claimed)
+            await self._database.write(steps.put_back, claimed)
         except Exception:  # the row must not wait for its lease to run out
             log.exception("run %s failed", claimed.run_id)
-            await self._broken(planning.broken, claimed)
+            await self._broken(steps.broken, claimed)
         finally:
             self._ended(claimed)
 
@@ -145,7 +159,7 @@ class RunWorker(WorkerLoop[Doing]):
         finally:
             self._ended(claimed)
 
-    def _ended(self, claimed: Claimed | planning.Claimed) -> None:
+    def _ended(self, claimed: AnyClaimed) -> None:
         del self._live[claimed.token]
         self.wake()
 
@@ -170,7 +184,7 @@ class RunWorker(WorkerLoop[Doing]):
             await self._certainly(steps.done, claimed, result)
         crashpoint("action.recorded")
 
-    async def _broken(self, step: Callable[[Any], bool], claimed: Claimed | planning.Claimed) -> None:
+    async def _broken(self, step: Callable[[Any], bool], claimed: AnyClaimed) -> None:
         try:
             await self._database.write(step, claimed)
         except Exception:  # its lease is no longer renewed, so the sweeper will decide
@@ -192,11 +206,17 @@ def _perform(app: Flask, action: InWorld, job: Job) -> str:
             db.session.rollback()
 
 
-def _claim(run_id: UUID) -> Claimed | planning.Claimed | None:
+CLAIMS: dict[str, Callable[[UUID, str], AnyClaimed | None]] = {
+    "action": steps.claim,
+    "plan": planning.claim,
+    "execution": executing.claim,
+}
+
+
+def _claim(run_id: UUID) -> AnyClaimed | None:
     """By its kind; None when another was first, or nobody wants it any more."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    kind = db.session.get_one(Run, run_id).kind
-    return planning.claim(run_id, worker) if kind == "plan" else steps.claim(run_id, worker)
+    return CLAIMS[db.session.get_one(Run, run_id).kind](run_id, worker)
 
 
 def worker_of(app: Flask) -> RunWorker:

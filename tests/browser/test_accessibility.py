@@ -19,6 +19,7 @@ PAGES = (
     "/oasis/tasks",
     "/oasis/tasks/1",
     "/oasis/tasks/2",
+    "/oasis/tasks/3",
     "/oasis/dms?left=trunks&right=bulma",
     "/oasis/dms?left=&right=bulma",
     "/oasis/agents",
@@ -55,6 +56,9 @@ def fill(app: Flask) -> None:
         Task.promote(said, mara)
         planned = Task.promote(post(project.room, Draft.of(mara.id, "Move the backups", "c3")), mara)
         factories.plan(planned, mara, PLAN)
+        executed = Task.promote(post(project.room, Draft.of(mara.id, "Move the rest", "c4")), mara)
+        factories.plan(executed, mara, PLAN)
+        factories.executed(executed, mara, "It **is** done.")
         code = Draft.of(None, "See `code` and\n\n```python\nprint(1)\n```", "c2", agent_key="trunks")
         post(Thread.dm(project.id, mara.id, "trunks"), code)
         db.session.commit()

@@ -22,6 +22,7 @@ from models import (
     ProjectSecret,
     Proposal,
     ProposalFold,
+    RunEvent,
     Task,
     Thread,
     User,
@@ -135,6 +136,19 @@ def task_one(oasis: Oasis) -> Task:
     return Task.by_number(oasis.project.id, 1) or Task.promote(oasis.say("a task"), oasis.person("mara"))
 
 
+def executing(oasis: Oasis) -> None:
+    """Its plan is being carried out."""
+    task = task_one(oasis)
+    factories.plan(task, oasis.person("mara"), "## Look\n\n`ls`")
+    factories.begun(task, oasis.person("mara"))
+
+
+def print_something(oasis: Oasis) -> None:
+    run = task_one(oasis).run
+    assert run
+    RunEvent.add(run, [("output", "printed just now")])
+
+
 SIGHTS = {
     "project_chat_messages": Sight(
         ROOM, lambda o: o.say("hello"), lambda page: page.locator("article.msg[data-seq]"), "hello"
@@ -173,6 +187,9 @@ SIGHTS = {
         lambda o: task_one(o).record("noted", "trunks", "so far"),
         lambda page: page.locator(".timeline .event"),
         "so far",
+    ),
+    "run_events": Sight(
+        TASK, print_something, lambda page: page.locator(".log li"), "printed just now", ready=executing
     ),
     "agents": Sight(
         AGENTS,

@@ -38,8 +38,8 @@ def test_the_sidebar_leads_to_the_tasks(house: House) -> None:
 
 
 @pytest.mark.usefixtures("executor")
-def test_a_plan_is_made_changed_and_refused(house: House) -> None:
-    """Mara asks, the demo plans, Jonas watches; she changes one step and refuses it."""
+def test_a_plan_is_made_changed_refused_and_carried_out(house: House) -> None:
+    """Mara asks, the demo plans, Jonas watches; she changes one step, refuses it, and approves the next."""
     mara = house.enter("mara")
     mara.say("The disk is full")
     said = mara.message("The disk is full")
@@ -78,3 +78,14 @@ def test_a_plan_is_made_changed_and_refused(house: House) -> None:
     expect(theirs).to_contain_text("Not during the sale.")
     expect(jonas.page.locator("ol.timeline")).to_contain_text("Mara Lindqvist rejected the plan")
     expect(jonas.page.locator("#plan .badge")).to_have_text("Rejected")
+
+    stage.get_by_role("button", name="Generate plan").click()
+    stage.get_by_role("button", name="Approve & run now").click(timeout=SLOW)
+
+    expect(theirs.locator("h2")).to_have_text("Completed", timeout=SLOW)
+    attempt = jonas.page.locator("#attempts .run")
+    expect(attempt.locator(".badge")).to_have_text("Done")
+    expect(attempt.locator(".prose")).to_contain_text("and read it again")
+    attempt.get_by_text("What happened").click()
+    expect(attempt.locator(".log")).to_contain_text("Written by the demo.")
+    expect(jonas.page.locator("ol.timeline")).to_contain_text("Trunks carried out the plan")

@@ -39,6 +39,7 @@ from models.message import Answer
 from models.thread import BREAKER_TURNS
 from realtime import publication, registry
 from realtime.registry import PUBLISHED
+from tests import factories
 from tests.realtime.world import World
 
 MUTATIONS: dict[str, Callable[[World], object]] = {}
@@ -554,6 +555,18 @@ def the_secret_is_removed(world: World) -> None:
 @mutation
 def the_server_is_taken_from_the_list(world: World) -> None:
     db.session.delete(db.session.scalars(select(AllowedHost)).one())
+
+
+@mutation
+def a_plan_is_made(world: World) -> None:
+    task = db.session.scalars(select(Task).order_by(Task.number).limit(1)).one()
+    factories.plan(task, world.mara, "## Look\n\n`ls`")
+
+
+@mutation
+def a_plan_is_carried_out(world: World) -> None:
+    task = db.session.scalars(select(Task).where(Task.status == "review")).one()
+    factories.executed(task, world.mara, "It is done.")
 
 
 @mutation

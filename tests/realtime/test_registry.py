@@ -35,6 +35,7 @@ from models import (
 )
 from models.base import Model, utcnow
 from realtime.registry import PRIVATE, PUBLISHED, plain
+from tests import factories
 from tests.realtime.world import World
 
 SECRETS = {"password_hash", "token_hash", "lease_token", "hash", "previous_hash", "partial", "sealed"}
@@ -137,6 +138,7 @@ ROWS: dict[str, Callable[[World, Message], Any]] = {
         project_id=world.project.id, number=1, title="Look", source="message", message_id=said.id
     ),
     "task_events": lambda world, said: Task.promote(said, world.jonas).record("noted", "bulma"),
+    "run_events": lambda world, said: factories.event(Task.promote(said, world.jonas), world.mara),
     "schedules": lambda world, said: Schedule(
         project_id=world.project.id,
         name="Disk",

@@ -82,6 +82,10 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     f"POST {TASKS}/plan/stop": ("task.planning_stopped", {}),
     f"PATCH {TASKS}/plan": ("task.plan_edited", {"text": "## Look twice"}),
     f"POST {TASKS}/plan/reject": ("task.plan_rejected", {"reason": "Not now."}),
+    f"POST {TASKS}/plan/approve": ("task.plan_approved", {}),
+    f"POST {TASKS}/plan/retry": ("task.plan_approved", {}),
+    f"POST {TASKS}/settle": ("task.execution_settled", {"outcome": "failed", "note": "I looked"}),
+    f"POST {TASKS}/stop": ("task.stop_wished", {}),
     f"POST {TASKS}/cancel": ("task.cancelled", {}),
     f"POST {SETTINGS}/labs": ("labs.switched", {"flag": "dms", "on": "false"}),
     f"POST {PERSON}": ("member.role", {"role": "viewer"}),
@@ -186,6 +190,23 @@ def approved_and_then(rule: str, places: dict[str, str], owner: FlaskClient, db:
     db.session.commit()
 
 
+def as_it_begins(rule: str, site: Site, places: dict[str, str], db: SQLAlchemy) -> None:
+    """What stopping, trying again and settling begin from: planning, a run, a failure, an unknown end."""
+    task, owner = db.session.get_one(Task, UUID(places["task_id"])), site.people["owner"]
+    match rule.removeprefix(f"POST {TASKS}").removeprefix(TASKS):
+        case "/plan/stop":
+            task.request_plan(owner)
+        case "/plan/retry":
+            held, token = factories.begun(task, owner)
+            held.failed(token, "it broke")
+        case "/settle":
+            held, token = factories.begun(task, owner)
+            held.unknown(token, "its worker was lost")
+        case "/stop":
+            factories.begun(task, owner)
+    db.session.commit()
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_it_is_in_the_log(
     site: Site, owner: FlaskClient, places: dict[str, str], db: SQLAlchemy, verb: str
@@ -197,11 +218,12 @@ def test_it_is_in_the_log(
         body = {"digest": places["digest"]} | body
         approved_and_then(rule, places, owner, db)
     if rule.startswith(TASKS):
-        body = (
-            {"digest": places["plan_digest"]} if action in ("task.plan_edited", "task.plan_rejected") else {}
-        ) | body
-    if rule.endswith("/plan/stop"):
-        assert owner.post(path.removesuffix("/stop"), json={}).status_code == 202
+        names_plan = (
+            rule.rpartition("/")[2] in ("plan", "approve", "reject", "retry")
+            and action != "task.plan_requested"
+        )
+        body = ({"digest": places["plan_digest"]} if names_plan else {}) | body
+        as_it_begins(rule, site, places, db)
     before = entries(site, owner)
 
     answer = owner.open(path, method=method, **({"json": body} if "/api/" in rule else {"data": body}))

@@ -46,6 +46,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "proposals.edit": {"digest": "0" * 64, "params": {}},
     "plans.edit": {"digest": "0" * 64, "text": "## Look"},
     "plans.reject": {"digest": "0" * 64},
+    "plans.approve": {"digest": "0" * 64},
+    "plans.retry": {"digest": "0" * 64},
+    "plans.settle": {"outcome": "failed"},
 }
 # These load what they need by something else than the address, such as a token, and have tests of their own.
 BY_BODY = {"chat.deliver", "streams.read", "agent_work.claim", "proposals.index"}
@@ -152,10 +155,12 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
     [message] = post_all(site.project.room, [draft])
     db.session.flush()
     delivery = db.session.query(Delivery).one()
+    task = Task.promote(message, site.people["owner"])
     values = {
         "thread_id": site.project.room.id,
         "message_id": message.id,
-        "task_id": Task.promote(message, site.people["owner"]).id,
+        "task_id": task.id,
+        "run_id": factories.event(task, site.people["owner"]).run_id,
         "delivery_id": delivery.id,
         "agent_id": agent.id,
         "proposal_id": factories.proposal(site.project.room, agent).id,

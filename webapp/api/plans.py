@@ -6,7 +6,10 @@ from uuid import UUID
 from flask import Response, jsonify
 
 from models.base import db
+from models.errors import NotFound
 from models.plan import Plan, opening_of, steps_of
+from models.run import Run
+from models.run_event import RunEvent
 from models.task import Task
 from models.worker import RUNS
 from queues.direct import direct_or_queued
@@ -14,7 +17,20 @@ from realtime.registry import PUBLISHED, plain
 from webapp import visible
 from webapp.auth import current_session, current_user, policy, require
 from webapp.limits import ApiBlueprint
-from webapp.schemas import PlanAsked, PlanEdit, PlanList, PlanRow, PlanWish, Reject, TaskRow
+from webapp.schemas import (
+    PlanAsked,
+    PlanEdit,
+    PlanList,
+    PlanRow,
+    PlanWish,
+    Reject,
+    RunEventList,
+    RunEventWindow,
+    SettleTask,
+    Shown,
+    TaskRow,
+    TaskRunList,
+)
 
 bp = ApiBlueprint("plans", __name__, url_prefix="/api", description="Plans of tasks")
 
@@ -78,6 +94,72 @@ def cancel(task_id: UUID) -> Response:
     task = _to_plan(task_id)
     task.cancel(current_user())
     return _done(task)
+
+
+@bp.post("/tasks/<uuid:task_id>/plan/approve")
+@policy("proposal.decide")
+@bp.arguments(Shown)
+@bp.response(200, TaskRow)
+def approve(said: dict[str, Any], task_id: UUID) -> Response:
+    """Let the plan be carried out, now. 409 `changed` when this is not the plan that waits."""
+    task = _to_decide(task_id)
+    task.approve(current_session().id, said["digest"])
+    return _done(task)
+
+
+@bp.post("/tasks/<uuid:task_id>/plan/retry")
+@policy("proposal.decide")
+@bp.arguments(Shown)
+@bp.response(200, TaskRow)
+def retry(said: dict[str, Any], task_id: UUID) -> Response:
+    """It failed: decide once more on the same plan."""
+    task = _to_decide(task_id)
+    task.retry(current_session().id, said["digest"])
+    return _done(task)
+
+
+@bp.post("/tasks/<uuid:task_id>/settle")
+@policy("proposal.decide")
+@bp.arguments(SettleTask)
+@bp.response(200, TaskRow)
+def settle(said: dict[str, Any], task_id: UUID) -> Response:
+    """Where nobody saw an execution end, a person looked: `completed` or `failed`."""
+    task = _to_decide(task_id)
+    task.settle(current_session().id, said["outcome"], said["note"])
+    return _done(task)
+
+
+@bp.post("/tasks/<uuid:task_id>/stop")
+@policy("task.plan")
+@bp.response(200, TaskRow)
+def stop_execution(task_id: UUID) -> Response:
+    """End the execution: its worker ends every process of it, and the task has failed."""
+    task = _to_plan(task_id)
+    task.stop(current_user())
+    return _done(task)
+
+
+@bp.get("/tasks/<uuid:task_id>/runs")
+@policy("task.read")
+@bp.response(200, TaskRunList)
+def runs(task_id: UUID) -> Response:
+    """Every attempt to carry out its plans, with its report, oldest first."""
+    task = visible.task_of_id(task_id)
+    return jsonify({"runs": [PUBLISHED["runs"].row(run) for run in Run.executions(task)]})
+
+
+@bp.get("/tasks/<uuid:task_id>/runs/<uuid:run_id>/events")
+@policy("task.read")
+@bp.arguments(RunEventWindow, location="query")
+@bp.response(200, RunEventList)
+def run_events(window: dict[str, Any], task_id: UUID, run_id: UUID) -> Response:
+    """What happened in one attempt, from after a seq on."""
+    task = visible.task_of_id(task_id)
+    run = db.session.get(Run, run_id)
+    if run is None or run.task_id != task.id:
+        raise NotFound
+    found = RunEvent.after(run.id, window["after"], window["limit"])
+    return jsonify({"events": [PUBLISHED["run_events"].row(event) for event in found]})
 
 
 @bp.patch("/tasks/<uuid:task_id>/plan")

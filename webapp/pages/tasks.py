@@ -12,6 +12,7 @@ from models.message import Message
 from models.plan import Plan, Step, opening_of, source_of, steps_of
 from models.proposal import Proposal
 from models.run import Run
+from models.run_event import RunEvent
 from models.secret import digest
 from models.task import Task
 from models.task_event import TaskEvent
@@ -65,6 +66,7 @@ def _show(state: State, number: int) -> str:
         description=render(task.description).html,
         plan=_plan(task),
         stage=_stage(task),
+        attempts=[_attempt(run) for run in Run.executions(task)],
         events=events,
         earlier=events[0].seq if events and events[0].seq > 1 else None,
         newest=before is None,
@@ -127,6 +129,21 @@ def _stage(task: Task) -> Stage:
         why=TaskEvent.last_of(task.id, ended),
         planners=[agent for agent in Agent.of_project(task.project_id) if agent.queue is not None],
     )
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to carry out a plan, its report as safe HTML, and the last of what happened in it."""
+
+    run: Run
+    report: str
+    events: list[RunEvent]
+    cut: bool
+
+
+def _attempt(run: Run) -> Attempt:
+    events = RunEvent.newest(run.id, SHOWN)
+    return Attempt(run, _html(run.report) if run.report else "", events, bool(events) and events[0].seq > 1)
 
 
 def _proposal(task: Task) -> Proposal | None:

@@ -1,0 +1,125 @@
+"""Carrying out an approved plan: the run, its task and its approval, which always change together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from models import audit
+from models.approval import Approval
+from models.base import db
+from models.run import LOST, Run
+from models.run_event import RunEvent
+from models.task import Task
+from models.text import told
+
+LONGEST_REPORT = 100_000
+
+
+@dataclass(frozen=True)
+class PlanExecution:
+    """Held until the transaction ends, in the order in which people's decisions hold them, too."""
+
+    run: Run
+    task: Task
+    approval: Approval
+
+    @classmethod
+    def hold(cls, run_id: UUID) -> PlanExecution:
+        """These rows as they are now, locked; the log first, as for who decides."""
+        audit.lock()
+        run = db.session.get_one(Run, run_id)
+        task = db.session.get_one(Task, run.task_id)
+        db.session.refresh(task, with_for_update=True)
+        db.session.refresh(run, with_for_update=True)
+        approval = db.session.get_one(Approval, run.approval_id)
+        db.session.refresh(approval)
+        return cls(run, task, approval)
+
+    def claim(self, worker: str) -> str | None:
+        """The lease token; None when another was first, or it cannot be, and then a person decides again."""
+        token = self.run.take(worker)
+        return token if token is not None and self.stands(token) else None
+
+    def stands(self, token: str) -> bool:
+        """Whether this worker still holds it, and what was approved is in force and the same to the byte.
+
+        What is not the same is void here, with the reason: the plan waits for a person again.
+        """
+        if not self._held(token):
+            return False
+        why = self.task.why_not(self.approval)
+        if why is not None:
+            self.run.end("error", f"Not carried out: {why}.", token)
+            self.task.approval_fell(self.approval, why)
+            self._note("execution_refused", why)
+        return why is None
+
+    def begin(self, token: str) -> bool:
+        """From now on it may have happened in the world; False when it must not begin."""
+        return self.stands(token) and self.run.begin(token)
+
+    def tell(self, token: str, events: list[tuple[str, str]]) -> bool:
+        """Keep what happens, (kind, content) in order; False when the lease was lost."""
+        if not self._held(token):
+            return False
+        RunEvent.add(self.run, events)
+        return True
+
+    def done(self, token: str, report: str, usage: dict[str, Any] | None) -> bool:
+        """It is carried out; False when that was somebody else's to say: then the report is only kept."""
+        return self._end("success", "completed", token, report, "", usage)
+
+    def failed(self, token: str, reason: str, report: str = "", usage: dict[str, Any] | None = None) -> bool:
+        """It ended before its end, and why; False as in `done`."""
+        return self._end("error", "failed", token, report or reason, reason, usage)
+
+    def stopped(self, token: str, left: int, report: str, usage: dict[str, Any] | None) -> bool:
+        """A person stopped it, and `left` of its processes are alive; False when the lease was lost."""
+        words = f"{self.run.params.get('stopped_by', 'A person')} stopped it. Processes left: {left}."
+        if not self.run.stopped(token, words, told(report, LONGEST_REPORT), usage):
+            return False
+        self.task.executed("failed", words)
+        self._note("execution_stopped", words)
+        return True
+
+    def unknown(self, token: str, why: str) -> bool:
+        """It may have happened in part, and only a person can find out."""
+        if not self.run.interrupt(token, why):
+            return False
+        self._note("execution_interrupted", why)
+        return True
+
+    def put_back(self, token: str) -> bool:
+        """A worker that stops gives back what it did not begin; of the rest nobody knows what became."""
+        return self.run.put_back(token) or self.unknown(token, "the worker was stopped meanwhile")
+
+    def lost(self) -> bool:
+        """Its worker is gone; False when somebody else was at it."""
+        became = self.run.lose()
+        if became == "error":
+            self.task.executed("failed", self.run.report or "")
+        if became is not None:
+            self._note({"queued": "execution_requeued", "interrupted": "execution_interrupted"}.get(
+                became, "execution_failed"), LOST)  # fmt: skip
+        return became is not None
+
+    def _end(
+        self, run_status: str, status: str, token: str, report: str, reason: str, usage: dict[str, Any] | None
+    ) -> bool:
+        said = told(report, LONGEST_REPORT)
+        if not self.run.end(run_status, said, token, usage=usage):
+            if self.run.note_late(token, said):
+                self._note("late_report", said)
+            return False
+        self.task.executed(status, reason)
+        self._note(status, reason)
+        return True
+
+    def _held(self, token: str) -> bool:
+        return self.run.lease_token == token and self.run.status == "running"
+
+    def _note(self, what: str, why: str) -> None:
+        audit.record("system", f"task.{what}", f"task {self.task.number}", project_id=self.task.project_id,
+                     digest=self.approval.digest, run=str(self.run.id), reason=why[:500])  # fmt: skip

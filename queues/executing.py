@@ -1,0 +1,236 @@
+"""Carrying out approved plans in the worker: an agent's turn with a shell, every command of it told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from agents.executor import is_incomplete, pack
+from agents.quoting import storable
+from models.base import db
+from models.crashpoint import crashpoint
+from models.plan_execution import PlanExecution
+from models.project import Project
+from models.run_event import LONGEST
+from queues.turns import Turns
+
+if TYPE_CHECKING:
+    from agents.loop import Outcome, Tools
+    from agents.shell import Shell
+    from agents.tools.registry import ToolResult
+
+log = logging.getLogger(__name__)
+
+BROKEN = "the worker failed while it was being carried out"
+NO_ISOLATION = (
+    "This worker has nothing that keeps commands apart from the rest of the machine."
+    " `flask --app webapp doctor` names what is missing."
+)
+TOLD_EVERY = 0.5
+"""Seconds between two savings of what happened."""
+KEPT = 4 << 20
+"""Characters of one run that are kept; of what comes after, only that it was not."""
+NOT_KEPT = "More is not kept."
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A run of kind `execution` that this worker holds."""
+
+    run_id: UUID
+    token: str
+    project_id: UUID
+    project_key: str
+    thread_id: UUID
+    agent_key: str
+
+
+class Journal:
+    """The sink of the turn: what it says, runs and prints becomes rows, a few at a time."""
+
+    def __init__(self, turns: Turns, claimed: Claimed) -> None:
+        self._database, self._claimed = turns.database, claimed
+        self._waiting: list[tuple[str, str]] = []
+        self._room = KEPT
+        self._lock = asyncio.Lock()
+        self._saved_at = 0.0
+
+    def text(self, delta: str) -> None:
+        self._add("said", delta)
+
+    def status(self, kind: str, detail: str) -> None:
+        """Each command says more than that a tool is used."""
+
+    def reset(self, offset: int) -> None:
+        self._add("note", "The model's answer broke off; it is asked again.")
+
+    async def command(self, what: str) -> None:
+        self._add("command", what)
+        await self.save()
+
+    async def output(self, text: str) -> None:
+        """While it is being saved the command waits, so that memory stays bounded."""
+        self._add("output", text)
+        if asyncio.get_running_loop().time() - self._saved_at > TOLD_EVERY:
+            await self.save()
+
+    async def save(self) -> None:
+        async with self._lock:
+            told, self._waiting = self._waiting, []
+            if told:
+                await self._database.certainly(self._database.write, tell, self._claimed, told)
+            self._saved_at = asyncio.get_running_loop().time()
+
+    async def keep_saving(self) -> None:
+        """What is said while no command prints is shown, too."""
+        while True:
+            await asyncio.sleep(TOLD_EVERY)
+            await self.save()
+
+    def _add(self, kind: str, text: str) -> None:
+        if self._room <= 0 or not text:
+            return
+        text = storable(text)
+        self._room -= len(text)
+        if self._room <= 0:
+            kind, text = "note", NOT_KEPT
+        if (
+            self._waiting
+            and self._waiting[-1][0] == kind
+            and len(self._waiting[-1][1]) + len(text) <= LONGEST
+        ):
+            text = self._waiting.pop()[1] + text
+        self._waiting += [(kind, text[at : at + LONGEST]) for at in range(0, len(text), LONGEST)]
+
+
+class Watched:
+    """The tools of an execution: each call that acts is told before it is made."""
+
+    def __init__(self, tools: Tools, journal: Journal) -> None:
+        self._tools, self._journal = tools, journal
+
+    def definitions(self) -> list[dict[str, Any]]:
+        return self._tools.definitions()
+
+    async def call(self, name: str, arguments: Any) -> ToolResult:
+        await self._journal.command(_words(name, arguments))
+        crashpoint("execution.command")
+        result = await self._tools.call(name, arguments)
+        if result.is_error:
+            await self._journal.output(f"{result.text}\n")
+        await self._journal.save()
+        return result
+
+
+def _words(name: str, arguments: Any) -> str:
+    given = arguments if isinstance(arguments, dict) else {}
+    if name == "bash":
+        return f"$ {given.get('command', '')}"
+    return f"{name} {given.get('path') or given.get('query') or ''}".strip()
+
+
+async def carry_out(turns: Turns, claimed: Claimed) -> None:
+    """Begin it, answer, and write down how that ended; cancelled, it was stopped or given back."""
+    certainly, write = turns.database.certainly, turns.database.write
+    workspace = turns.workspace(claimed.project_key)
+    shell = turns.shell("execution", workspace, claimed.run_id)
+    if shell is None:
+        await certainly(write, failed, claimed, NO_ISOLATION)
+        return
+    given = await certainly(turns.database.read, pack, claimed.run_id)
+    if not await certainly(write, begin, claimed):
+        return
+    crashpoint("execution.begun")
+    outcome, left = await _answered(turns, claimed, given, workspace, shell)
+    crashpoint("execution.done")
+    await certainly(write, ended, claimed, outcome, left)
+
+
+async def _answered(
+    turns: Turns, claimed: Claimed, given: Any, workspace: Any, shell: Shell
+) -> tuple[Outcome, int]:
+    """The outcome, and how many processes of the run are left."""
+    from agents.tools.tool import ToolContext
+
+    journal = Journal(turns, claimed)
+    context = ToolContext(
+        claimed.project_id,
+        claimed.thread_id,
+        claimed.agent_key,
+        db=turns.database.read,
+        work=claimed.run_id,
+        workspace=workspace,
+        shell=shell,
+        output=journal.output,
+    )
+    saving = asyncio.create_task(journal.keep_saving())
+    try:
+        outcome = await turns.answer(
+            "execution", given, context, journal, lambda tools: Watched(tools, journal)
+        )
+    finally:
+        saving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await saving
+        left = await shell.close()
+    await journal.save()
+    return outcome, left
+
+
+# The steps, each one short transaction in the database thread.
+
+
+def claim(run_id: UUID, worker: str) -> Claimed | None:
+    """Take it for this worker; None when another was first, or it is not to be carried out."""
+    held = PlanExecution.hold(run_id)
+    token = held.claim(worker)
+    if token is None:
+        return None
+    project = db.session.get_one(Project, held.task.project_id)
+    agent_key = str(held.run.params["agent_key"])
+    return Claimed(run_id, token, project.id, project.key, project.room.id, agent_key)
+
+
+def begin(claimed: Claimed) -> bool:
+    """Once this is committed something may have happened in the world. False: it must not."""
+    return PlanExecution.hold(claimed.run_id).begin(claimed.token)
+
+
+def tell(claimed: Claimed, events: list[tuple[str, str]]) -> bool:
+    return PlanExecution.hold(claimed.run_id).tell(claimed.token, events)
+
+
+def ended(claimed: Claimed, outcome: Outcome, left: int) -> bool:
+    """How it ended: done, stopped by a person, given back, or failed with its reason."""
+    held = PlanExecution.hold(claimed.run_id)
+    match outcome.status:
+        case "done" if not is_incomplete(outcome.text):
+            return held.done(claimed.token, outcome.text, outcome.usage)
+        case "done":
+            why = "The agent says that not all of it was done."
+            return held.failed(claimed.token, why, outcome.text, outcome.usage)
+        case "cancelled" if held.run.desired_status == "cancelled":
+            return held.stopped(claimed.token, left, outcome.text, outcome.usage)
+        case "cancelled":
+            return held.put_back(claimed.token)
+    return held.failed(claimed.token, outcome.error, outcome.text, outcome.usage)
+
+
+def failed(claimed: Claimed, reason: str) -> bool:
+    return PlanExecution.hold(claimed.run_id).failed(claimed.token, reason)
+
+
+def put_back(claimed: Claimed) -> bool:
+    return PlanExecution.hold(claimed.run_id).put_back(claimed.token)
+
+
+def broken(claimed: Claimed) -> bool:
+    """An error of ours: it failed, or nobody knows whether it happened when it had begun."""
+    held = PlanExecution.hold(claimed.run_id)
+    if held.run.progress_at is not None:
+        return held.unknown(claimed.token, BROKEN)
+    return held.failed(claimed.token, f"Not carried out: {BROKEN}.")

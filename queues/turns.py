@@ -1,0 +1,66 @@
+"""An agent's turn in the worker of runs: its provider, its tools, and the place where its commands run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from flask import Flask
+
+from agents.context import Pack
+from agents.shell import Isolation, Shell
+from models.workspace import Workspace
+from queues.database import DatabaseThread
+
+if TYPE_CHECKING:
+    from agents.loop import Outcome, Tools
+    from agents.provider import Provider, ProviderSettings
+    from agents.shell.isolation import Profile
+    from agents.sink import Sink
+    from agents.tools.tool import Job, ToolContext
+
+PROFILES: dict[str, Profile] = {"planning": "planning", "execution": "execution"}
+
+
+class Turns:
+    """Lives on the event loop; the provider is made, and its library loaded, for the first turn."""
+
+    def __init__(
+        self, app: Flask, database: DatabaseThread, settings: Callable[[], ProviderSettings]
+    ) -> None:
+        self.database = database
+        self.isolation: Isolation | None = None
+        """In which commands of agents are run; None where none may be."""
+        self._app, self._settings = app, settings
+        self._provider: Provider | None = None
+
+    async def close(self) -> None:
+        if self._provider is not None:
+            await self._provider.aclose()
+
+    def workspace(self, project_key: str) -> Workspace:
+        with self._app.app_context():
+            return Workspace.of(project_key)
+
+    def shell(self, job: Job, workspace: Workspace, run_id: UUID) -> Shell | None:
+        """Where this job runs commands; None where nothing protects the machine from them."""
+        if self.isolation is None:
+            return None
+        return Shell(self.isolation, workspace.ready(), run_id, profile=PROFILES[job])
+
+    async def answer(
+        self, job: Job, given: Pack, context: ToolContext, sink: Sink, wrapped: Callable[[Tools], Tools]
+    ) -> Outcome:
+        """Answer with the tools of this kind of job."""
+        # Here, since a worker that only carries out actions need not load the provider's library.
+        from agents import loop as agent_loop
+        from agents.provider import provider_from
+        from agents.tools import registry
+
+        if self._provider is None:
+            self._provider = provider_from(self._settings())
+        tools: Any = registry.for_job(job).bind(context)
+        return await agent_loop.run(
+            given.turn, provider=self._provider, tools=wrapped(tools), budget=given.budget, sink=sink
+        )
