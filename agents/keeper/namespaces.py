@@ -9,6 +9,8 @@ from agents.keeper import linux
 
 _BASE, _OLD = "/tmp", "/.old"
 _DEVICES = ("null", "zero", "full", "random", "urandom")
+KERNEL_FILES = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
+"""Of /proc: they belong to uid 0, who needs no capability to write them, and with them rules the machine."""
 _SIZE = "mode=755,size=256m"
 _CODES = 128
 """What a shell adds to the number of a signal to make a code of it."""
@@ -63,6 +65,10 @@ def new_root(readable: Sequence[str], writable: Sequence[str]) -> None:
     # Before the old one is gone: the kernel gives no new /proc to who could not see one.
     os.mkdir("/proc")
     linux.mount("proc", "/proc", "proc", linux.NOSUID | linux.NODEV | linux.NOEXEC)
+    for name in KERNEL_FILES:
+        if os.path.exists(f"/proc/{name}"):
+            linux.mount(f"/proc/{name}", f"/proc/{name}", flags=linux.BIND | linux.REC)
+            linux.remount(f"/proc/{name}", linux.READ_ONLY)
     os.mkdir("/tmp")
     linux.mount("tmpfs", "/tmp", "tmpfs", linux.NOSUID | linux.NODEV, _SIZE)
     for path in readable:
@@ -78,9 +84,11 @@ def _show(path: str, attributes: int) -> None:
     """The path of the old root, at its place in the new one; one that is not there is left out."""
     old = _OLD + path
     if os.path.islink(old):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.symlink(os.readlink(old), path)
-        return
+        target = os.readlink(old)
+        if path.count("/") == 1:  # as /bin to /usr/bin, which is shown itself
+            os.symlink(target, path)
+            return
+        old = _OLD + target if target.startswith("/") else old
     if os.path.isdir(old):
         os.makedirs(path, exist_ok=True)
     elif os.path.exists(old):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
+from agents.keeper.namespaces import KERNEL_FILES
 from agents.keeper.order import Order
 from agents.shell.limits import Limits
 from models import isolation
@@ -19,14 +20,15 @@ MARK = "TEAMROOM_RUN"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 ETC = (
-    "alternatives", "bash.bashrc", "ca-certificates", "fonts", "group", "host.conf", "hosts", "inputrc",
+    "alternatives", "bash.bashrc", "fonts", "gitconfig", "group", "host.conf", "hosts", "inputrc",
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "magic", "mime.types", "nsswitch.conf",
-    "passwd", "pki", "profile", "protocols", "resolv.conf", "services", "shells", "ssl", "terminfo",
-    "timezone",
+    "passwd", "pki/ca-trust/extracted", "pki/tls/certs", "profile", "protocols", "resolv.conf", "services",
+    "shells", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
 )  # fmt: skip
-"""Of /etc only what programs need; passwords and the settings of services are not among it."""
+"""Of /etc only what programs need: no passwords, no private keys, no settings of services."""
 READABLE = [*SYSTEM, *(f"/etc/{name}" for name in ETC)]
 DEVICES = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
+KERNEL = [f"/proc/{name}" for name in KERNEL_FILES]
 _MEMORY = ["--size", str(256 << 20), "--tmpfs"]
 """What lies there takes memory of the machine."""
 SHELL = ["/bin/bash", "--noprofile", "--norc", "-c"]
@@ -94,11 +96,12 @@ class Bubblewrap:
         if not wanted.network:
             apart.append("--unshare-net")
         shown = [option for path in READABLE for option in ("--ro-bind-try", path, path)]
+        kernel = [option for path in KERNEL for option in ("--ro-bind-try", path, path)]
         folder = str(wanted.folder)
         how = "--bind" if wanted.profile == "execution" else "--ro-bind"
         return [
             *apart, "--die-with-parent", "--new-session", "--cap-drop", "ALL", *shown,
-            "--proc", "/proc", "--dev", "/dev", *_MEMORY, "/dev/shm", "--remount-ro", "/dev",
+            "--proc", "/proc", *kernel, "--dev", "/dev", *_MEMORY, "/dev/shm", "--remount-ro", "/dev",
             *_MEMORY, "/tmp", how, folder, folder, "--remount-ro", "/", "--chdir", folder,
         ]  # fmt: skip
 
@@ -129,7 +132,10 @@ class Landlock:
         folder = [str(wanted.folder)]
         writes = wanted.profile == "execution"
         readable = [*READABLE, "/proc"]
+        # There is no /tmp: what bash itself puts aside, as a long text for a program, it puts here.
+        command = f"TMPDIR=$HOME; {wanted.command}" if writes else wanted.command
         return wanted.order(
+            argv=[*SHELL, command],
             confinement="landlock",
             readable=readable if writes else [*readable, *folder],
             writable=[*DEVICES, *folder] if writes else DEVICES,
