@@ -16,6 +16,7 @@ from agents.shell.isolation import Isolation, Profile, Wanted
 from agents.shell.limits import Limits
 from agents.shell.marks import end_marked
 from agents.shell.output import OnOutput, Output
+from models.isolation import NONE
 
 CHUNK = 64 << 10
 LONGEST = 100_000
@@ -23,6 +24,7 @@ LONGEST = 100_000
 ENDING_SECONDS = 9.0
 """The keeper's three seconds of grace and five of killing, and one to say so."""
 KEEPER_HOME = Path(__file__).parents[2]
+WRITES = "Nothing here keeps a command from writing, so planning runs none."
 NO_WORD = "its keeper was ended from outside"
 _START = "import sys; sys.path.insert(0, {home!r}); from agents.keeper.program import main; main()"
 
@@ -102,6 +104,8 @@ class Shell:
         """
         if len(command) > LONGEST or "\0" in command:
             raise ShellFailed(f"A command has no NUL and at most {LONGEST} characters.")
+        if self.profile == "planning" and self.isolation.name == NONE:
+            raise ShellFailed(WRITES)
         async with self._one:
             self.ended = None
             return await self._run(
@@ -155,17 +159,17 @@ class Shell:
         """Let nothing be left, whatever the command does, within 15 s; what the keeper said of it."""
         keeper, output = running.keeper, running.output
         assert keeper.stdin
-        running.telling.cancel()
-        await asyncio.wait({running.telling})
         if status == "lost":
             await self.close()
         elif status != "ended":
             keeper.stdin.write(STOP)
-        ends = {running.told, asyncio.create_task(_drain(running)), asyncio.create_task(keeper.wait())}
-        await asyncio.wait(ends, timeout=ENDING_SECONDS)
+        running.telling.cancel()
+        draining, gone = asyncio.create_task(_drain(running)), asyncio.create_task(keeper.wait())
+        await asyncio.wait({running.told, draining, gone}, timeout=ENDING_SECONDS)
         # A keeper that is still there is killed by that, and nobody can hold us by his end of a pipe.
         running.transport.close()
-        await asyncio.wait(ends)
+        draining.cancel()
+        await asyncio.wait({running.told, gone})
         marked = await self.close()
         said = _said(await running.told)
         self.ended = Finished(
@@ -204,6 +208,7 @@ async def _tell(keeper: asyncio.subprocess.Process, output: Output) -> Status:
 
 async def _drain(running: _Running) -> None:
     """Nobody is told any more; a command that cannot print could not end."""
+    await asyncio.wait({running.telling})
     assert running.keeper.stdout
     while chunk := await running.keeper.stdout.read(CHUNK):
         running.output.keep(chunk)

@@ -22,6 +22,12 @@ LEVELS: dict[str, Isolation] = {
 NONE = NoIsolation()
 
 
+class Pretending(NoIsolation):
+    """Holds nothing and says that it does."""
+
+    name = "pretending"
+
+
 @cache
 def works(name: str) -> bool:
     with TemporaryDirectory() as scratch:

@@ -18,7 +18,7 @@ from agents.shell import Limits, NoIsolation, Shell, ShellFailed, end_marked, ou
 from agents.shell.isolation import MARK, levels
 from agents.shell.probing import holds
 from scripts.programs import ROOT
-from tests.agents.shells import LEVELS, NONE, alive, broken_keeper, level, run
+from tests.agents.shells import LEVELS, NONE, Pretending, alive, broken_keeper, level, run
 
 WITHIN = 15.0
 HOLDING = [*LEVELS]
@@ -58,8 +58,22 @@ def test_without_isolation_nothing_runs_but_by_the_setting(tmp_path, monkeypatch
     assert asyncio.run(probe(tmp_path, unisolated=True)) == NoIsolation()
 
 
-def test_the_trial_sees_what_does_not_hold(tmp_path):
-    assert not asyncio.run(holds(NONE, tmp_path))
+def test_the_trial_sees_what_does_not_hold(tmp_path, caplog):
+    caplog.set_level("INFO", "agents")
+
+    assert not asyncio.run(holds(Pretending(), tmp_path))
+    for breach in ("reads a secret", "writes outside", "reaches the network", "writes here"):
+        assert breach in caplog.text
+
+
+def test_without_isolation_planning_runs_nothing(folder):
+    """I3: it would act without an approval. Control: what only pretends to hold lets it write."""
+    with pytest.raises(ShellFailed, match="planning runs none"):
+        run(NONE, folder, "touch made", profile="planning")
+    assert os.listdir(folder) == []
+
+    run(Pretending(), folder, "touch made", profile="planning")
+    assert os.listdir(folder) == ["made"]
 
 
 def test_bubblewrap_is_tried_only_where_it_is_installed(monkeypatch):
@@ -509,6 +523,23 @@ def test_that_its_keeper_was_ended_is_said_and_nothing_is_left(folder, tag):
         run(NONE, folder, f"(setsid sleep {tag} &); kill -9 $PPID; sleep {tag}")
 
     assert alive(tag) == []
+
+
+def test_who_is_told_cannot_hold_up_the_end(folder, tag, monkeypatch):
+    """As one who waits for a database that is away, and does not let himself be cancelled."""
+    monkeypatch.setattr("agents.shell.shell.ENDING_SECONDS", 1.0)
+    free = asyncio.Event()
+
+    async def waits(text):
+        with suppress(asyncio.CancelledError):
+            await free.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(free.wait(), 3)
+
+    done = run(NONE, folder, f"echo a; sleep {tag}", 0.3, on_output=waits)
+
+    assert (done.status, done.left, alive(tag)) == ("timeout", 0, [])
+    assert done.seconds < 2.5
 
 
 def test_what_the_told_raises_ends_the_command(folder, tag):
