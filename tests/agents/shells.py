@@ -60,13 +60,15 @@ def alive(tag: str) -> list[int]:
     return found
 
 
-def broken_keeper(monkeypatch: pytest.MonkeyPatch, folder: Path, module: str, old: str, new: str) -> None:
-    """From now on commands are kept by a keeper in whose module `old` was replaced."""
+def broken_keeper(monkeypatch: pytest.MonkeyPatch, folder: Path, changes: dict[str, str]) -> None:
+    """From now on commands are kept by a keeper in whose program these words were replaced."""
     home = shell.KEEPER_HOME
     shutil.copytree(home / "agents/keeper", folder / "agents/keeper")
     shutil.copy(home / "agents/__init__.py", folder / "agents/__init__.py")
-    path = folder / f"agents/keeper/{module}.py"
+    path = folder / "agents/keeper/program.py"
     source = path.read_text()
-    assert old in source
-    path.write_text(source.replace(old, new))
+    for old, new in changes.items():
+        assert old in source
+        source = source.replace(old, new)
+    path.write_text(source)
     monkeypatch.setattr(shell, "KEEPER_HOME", folder)

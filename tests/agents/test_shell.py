@@ -405,10 +405,9 @@ def test_no_end_of_a_command_leaves_a_process(folder, tag):
 @pytest.mark.parametrize("name", ALL)
 def test_who_puts_his_things_in_order_has_the_time(name, folder):
     tidy = "trap 'echo tidy > tidied; exit' TERM; echo begun; while :; do sleep 0.1; done"
-    seconds, _, _ = asyncio.run(cancelled(level(name), folder, tidy))
+    asyncio.run(cancelled(level(name), folder, tidy))
 
     assert (folder / "tidied").read_text() == "tidy\n"
-    assert seconds < 3.0
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -419,28 +418,26 @@ def test_what_runs_in_the_background_ends_with_its_command(name, folder, tag):
     assert done.seconds < WITHIN
 
 
-BROKEN = [
-    ("program", "linux.prctl(linux.SET_CHILD_SUBREAPER, 1)", "pass"),
-    ("program", "_send(pid, signal.SIGKILL)", "pass"),
-    ("family", "waiting += below", "pass"),
-]
+QUICK = {"GRACE_SECONDS = 3.0": "GRACE_SECONDS = 0.3", "KILL_SECONDS = 5.0": "KILL_SECONDS = 0.5"}
+BROKEN = {
+    "nothing": {},
+    "no subreaper": {"linux.prctl(linux.SET_CHILD_SUBREAPER, 1)": "pass"},
+    "no killing": {"_send(pid, signal.SIGKILL)": "pass"},
+}
 
 
-@pytest.mark.parametrize(("module", "old", "new"), BROKEN)
-def test_control_a_weaker_keeper_leaves_processes(module, old, new, folder, tag, tmp_path, monkeypatch):
-    monkeypatch.setattr("agents.shell.shell.ENDING_SECONDS", 1.0)
-    monkeypatch.setattr("agents.shell.marks.SECONDS", 0.1)
-    broken_keeper(monkeypatch, tmp_path / "broken", module, old, new)
+@pytest.mark.parametrize("broken", BROKEN)
+def test_control_a_weaker_keeper_leaves_processes(broken, folder, tag, tmp_path, monkeypatch):
+    broken_keeper(monkeypatch, tmp_path / "broken", {**QUICK, **BROKEN[broken]})
+    monkeypatch.setattr("agents.shell.shell.ENDING_SECONDS", 3.0)
 
-    run(NONE, folder, NASTY.format(tag=tag), seconds=0.5)
+    asyncio.run(cancelled(NONE, folder, NASTY.format(tag=tag)))
 
-    assert alive(tag)
+    assert bool(alive(tag)) == (broken != "nothing")
 
 
 def test_processes_that_no_keeper_found_are_known_by_their_mark(folder, tag, tmp_path, monkeypatch):
-    broken_keeper(
-        monkeypatch, tmp_path / "broken", "program", "while family := self._family():", "while False:"
-    )
+    broken_keeper(monkeypatch, tmp_path / "broken", {"while family := self._family():": "while False:"})
     monkeypatch.setattr("agents.shell.shell.end_marked", lambda run_id: 0)
     run(NONE, folder, f"(setsid sleep {tag} >&- 2>&- &)", run_id=(run_id := uuid4()))
 
@@ -492,7 +489,7 @@ def test_a_killed_worker_takes_its_commands_along(name, folder, tag):
 
 
 def test_control_a_keeper_that_does_not_look_leaves_them(folder, tag, tmp_path, monkeypatch):
-    broken_keeper(monkeypatch, tmp_path / "broken", "program", "self._deserted = not said", "pass")
+    broken_keeper(monkeypatch, tmp_path / "broken", {"self._deserted = not said": "pass"})
     killed_worker("none", folder, NASTY.format(tag=tag), tmp_path / "broken")
 
     assert not gone(tag, 1.0)
@@ -534,12 +531,12 @@ def test_who_is_told_cannot_hold_up_the_end(folder, tag, monkeypatch):
         with suppress(asyncio.CancelledError):
             await free.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(free.wait(), 3)
+            await asyncio.wait_for(free.wait(), 60)
 
     done = run(NONE, folder, f"echo a; sleep {tag}", 0.3, on_output=waits)
 
     assert (done.status, done.left, alive(tag)) == ("timeout", 0, [])
-    assert done.seconds < 2.5
+    assert done.seconds < WITHIN
 
 
 def test_what_the_told_raises_ends_the_command(folder, tag):

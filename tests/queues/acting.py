@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from models import Approval, Proposal, Run, Thread, User, UserSession, db
 from models.base import changed_rows, db_now, reading
 from models.wish import Wish
-from queues.actions.worker import RunWorker
+from queues.actions.worker import worker_of
 from queues.sweeper import Sweeper
 from tests.queues.crew import Crew
 from tests.queues.in_thread import InThread
@@ -143,4 +143,4 @@ class Running(InThread):
     """A worker of actions."""
 
     def __init__(self, app: Flask) -> None:
-        super().__init__(app, RunWorker(app))
+        super().__init__(app, worker_of(app))
