@@ -207,6 +207,7 @@ def test_the_clock_ends_what_a_hanging_model_leaves_and_leaves_well(
     work({"default": {"text": TEXT, "first_delay": 600}})
     crew.wait(asked, "delivered", timeout=20)
     clocks = [live.start(name, "clock", WATCHDOG_SECONDS="1") for name in ("clock", "clock2")]
+    wait_until(lambda: workers() == 3, 20, "both clocks, which then know how to leave")
 
     ended = crew.wait(asked, "failed", timeout=25)
 
