@@ -14,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from playwright.sync_api import Browser, Page
 
 import models.base
-from tests.support import browser
+from tests.support import browser, dealing
 from tests.support.browser import Screens
 from tests.support.client import StrictClient
 from tests.support.databases import SECRET_KEY, Database, PostgresqlDatabases, SqliteDatabases
@@ -28,6 +28,12 @@ KINDS = ("sqlite", "postgresql")
 SETTINGS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "PORT", "HOST",
             "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "WATCHDOG_SECONDS", "TRUSTED_PROXIES",
             "PUBLIC_URL", "WORKSPACES_FOLDER", "EGRESS_INTERNAL", "SHELL_WITHOUT_ISOLATION")  # fmt: skip
+PROCESSES = frozenset(("live", "house"))
+LONG = frozenset(
+    f"test_{name}.py"
+    for name in ("any_order", "bench", "deciding", "policy", "pump_equality", "release", "style")
+)
+"""Files of tests that take 10 seconds or more."""
 for name in SETTINGS:  # a developer's own settings must not reach the tests
     os.environ.pop(name, None)
 
@@ -51,9 +57,16 @@ def pytest_collection_finish() -> None:
     memory.settle()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The checks of the source come first: they are what fails most often, and types take long."""
     items.sort(key=lambda item: item.path.name != "test_style.py")
+    if hands := getattr(config, "workerinput", {}).get("workercount"):
+        items[:] = dealing.dealt(items, hands, key=lambda item: item.path, long=_takes_long)
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    """It starts processes, or its file is known for it."""
+    return bool(PROCESSES & set(getattr(item, "fixturenames", ()))) or item.path.name in LONG
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

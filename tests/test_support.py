@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from tests.support.databases import Database, PostgresqlDatabases
+from tests.support.dealing import dealt
 from tests.support.forked import KINDS, Forked
 from tests.support.pages import faults
 from tests.support.processes import Process, wait_until
@@ -163,3 +164,13 @@ def test_a_fork_can_be_killed_and_ends_alone(tmp_path: Path) -> None:
     assert one.popen
     assert (one.popen.returncode, other.alive) == (-signal.SIGKILL, True)
     other.end()
+
+
+def test_each_hand_begins_with_long_tests() -> None:
+    cards = ["A1", "A2", "a3", "B1", "C1", "C2", "D1", "d2", "d3", "d4", "e1", "e2", "e3"]
+
+    found = dealt(cards, 3, key=lambda card: card[0], long=str.isupper)
+
+    assert [found[:4], found[4:8], found[8:]] == [
+        ["A1", "A2", "D1", "a3"], ["B1", "d2", "d3", "d4"], ["C1", "C2", "e1", "e2", "e3"],
+    ]  # fmt: skip
