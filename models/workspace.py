@@ -57,7 +57,7 @@ def digest_of(content: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class _Present:
+class Present:
     content: bytes
     mode: int
 
@@ -102,13 +102,17 @@ class Workspace:
 
     def read(self, path: str) -> bytes | None:
         """What the file says now; None when there is none. Invalid for what is not read here."""
+        present = self.present(path)
+        return present.content if present else None
+
+    def present(self, path: str) -> Present | None:
+        """The same, with the file's mode."""
         *folders, name = _parts(path)
         try:
             with _explained(), self._folder(folders, make=False) as folder:
-                present = self._present(name, folder)
+                return self._present(name, folder)
         except FileNotFoundError:
             return None
-        return present.content if present else None
 
     def write(self, path: str, content: bytes, base: str | None) -> bool:
         """Let the file be `content`, if its digest is still `base`, or if there is none and base is None.
@@ -140,7 +144,7 @@ class Workspace:
         self._replace(name, folder, content, present)
         return True
 
-    def _replace(self, name: str, folder: int, content: bytes, present: _Present | None) -> None:
+    def _replace(self, name: str, folder: int, content: bytes, present: Present | None) -> None:
         """Whole or not at all: written beside it, and then moved to its place."""
         beside = f".teamroom-{secrets.token_hex(8)}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -164,7 +168,7 @@ class Workspace:
         except OSError as error:
             raise Unsure(error.strerror) from None
 
-    def _present(self, name: str, folder: int) -> _Present | None:
+    def _present(self, name: str, folder: int) -> Present | None:
         """The plain file of this name, read through the one descriptor that was looked at."""
         try:
             # Before it is opened: opening a device does something to it.
@@ -177,7 +181,7 @@ class Workspace:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise _invalid(f"is longer than {LARGEST:,} bytes")
-        return _Present(content, stat.S_IMODE(status.st_mode) & 0o777)
+        return Present(content, stat.S_IMODE(status.st_mode) & 0o777)
 
     @contextmanager
     def _folder(self, names: Sequence[str], make: bool) -> Iterator[int]:

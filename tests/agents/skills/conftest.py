@@ -1,0 +1,3 @@
+from tests.agents.skills.shelf import shelf
+
+__all__ = ["shelf"]
