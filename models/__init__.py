@@ -21,6 +21,7 @@ from models.run import Run
 from models.run_event import RunEvent
 from models.schedule import Schedule
 from models.session import UserSession
+from models.skill import Skill
 from models.stream import Stream, StreamChange
 from models.task import Task
 from models.task_event import TaskEvent
@@ -58,6 +59,7 @@ __all__ = [
     "Run",
     "RunEvent",
     "Schedule",
+    "Skill",
     "Stream",
     "StreamChange",
     "Task",

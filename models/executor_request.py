@@ -10,9 +10,15 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, select,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id
-from models.worker import Worker
+from models.worker import CHAT, EXECUTORS, RUNS, Worker
 
-KINDS = ("cron_create", "cron_job_patch", "cron_delete", "cron_run", "agent_provision", "doc_edit")
+QUEUES = dict.fromkeys(
+    ("cron_create", "cron_job_patch", "cron_delete", "cron_run", "agent_provision", "doc_edit"), CHAT
+) | {"skill_check": RUNS}
+"""Each kind, and the queue whose workers carry it out."""
+KINDS = tuple(QUEUES)
+IMPATIENT = frozenset({"skill_check"})
+"""Kinds that do not wait for an executor that is away: what is asked for is how things are now."""
 LEASE_SECONDS = 30
 
 
@@ -26,6 +32,7 @@ class ExecutorRequest(Row, Stateful, Model):
             sqlite_where=text("status = 'queued'"),
             postgresql_where=text("status = 'queued'"),
         ),
+        Index("ix_executor_requests_newest", "project_id", "kind", "created_at"),
     )
 
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
@@ -49,19 +56,36 @@ class ExecutorRequest(Row, Stateful, Model):
         db.session.add(request)
         return request
 
+    @property
+    def queue(self) -> str:
+        """Whose workers carry it out."""
+        return QUEUES[self.kind]
+
     @classmethod
-    def waiting(cls, limit: int = 20) -> list[UUID]:
-        """The ids of those that wait, oldest first."""
-        query = select(cls.id).where(cls.status == "queued").order_by(cls.created_at).limit(limit)
-        return list(db.session.scalars(query))
+    def waiting(cls, queue: str, limit: int = 20) -> list[UUID]:
+        """The ids of those that wait for workers of this queue, oldest first."""
+        kinds = [kind for kind in KINDS if QUEUES[kind] == queue]
+        query = select(cls.id).where(cls.status == "queued", cls.kind.in_(kinds))
+        return list(db.session.scalars(query.order_by(cls.created_at).limit(limit)))
+
+    @classmethod
+    def newest(cls, project_id: UUID, kind: str) -> ExecutorRequest | None:
+        """The last of this kind that the project asked for."""
+        query = select(cls).where(cls.project_id == project_id, cls.kind == kind)
+        return db.session.scalar(query.order_by(cls.created_at.desc()).limit(1))
 
     @classmethod
     def age(cls) -> int:
-        """Let those that wait age while an executor is there, and stop the clock otherwise; rows changed."""
+        """Let those that wait age while their executor is there, and stop the clock otherwise; rows changed.
+
+        The impatient ones age always.
+        """
+        there = {queue for queue in EXECUTORS if Worker.healthy(queue)}
+        ages = [kind for kind in KINDS if kind in IMPATIENT or QUEUES[kind] in there]
         waiting = update(cls).where(cls.status == "queued")
-        if Worker.healthy("chat"):
-            return changed_rows(waiting.where(cls.aging_since.is_(None)).values(aging_since=db_now()))
-        return changed_rows(waiting.where(cls.aging_since.is_not(None)).values(aging_since=None))
+        begun = waiting.where(cls.kind.in_(ages), cls.aging_since.is_(None)).values(aging_since=db_now())
+        stopped = waiting.where(cls.kind.not_in(ages), cls.aging_since.is_not(None)).values(aging_since=None)
+        return changed_rows(begun) + changed_rows(stopped)
 
     @classmethod
     def overdue(cls, seconds: float, only: UUID | None = None) -> list[ExecutorRequest]:

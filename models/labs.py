@@ -22,7 +22,7 @@ FLAGS: dict[str, str] = {
     "knowledge": "Knowledge: documents that agents read, with history and proposals.",
 }
 
-BUILT = ("team_room", "dms", "task_threads", "knowledge")
+BUILT = ("team_room", "dms", "task_threads", "skills", "knowledge")
 """Flags whose pages exist today; the others are declared for the pages to come."""
 
 OF_THREAD = {"room": "team_room", "dm": "dms"}
@@ -34,6 +34,7 @@ OF_TABLE = {
     "task_events": "task_threads",
     "run_events": "task_threads",
     "schedules": "schedule",
+    "skills_mirror": "skills",
 }
 """The flag without which no row of a table is on a stream."""
 

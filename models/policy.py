@@ -27,6 +27,8 @@ RIGHTS: dict[str, str] = {
     "task.plan": "operator",
     "doc.read": "viewer",
     "doc.edit": "operator",
+    "skill.read": "viewer",
+    "skill.check": "operator",
     "agent.provision": "operator",
     "agent.edit": "operator",
     "member.manage": "owner",

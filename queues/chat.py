@@ -19,7 +19,7 @@ from models.crashpoint import crashpoint
 from models.delivery import Delivery
 from models.message import Answer
 from models.worker import CHAT
-from queues import deliveries, requests
+from queues import deliveries
 from queues.answering import Answering, Why, show
 from queues.database import AWAY
 from queues.deliveries import Claimed
@@ -73,8 +73,6 @@ class ChatWorker(WorkerLoop[Answering]):
             # What else waits can wait until these answers have begun.
             self._look_at = time.monotonic() + KEEP_SECONDS
             self._begin(taken)
-        else:
-            await requests.work_off(self._database)
 
     async def _claim(self, free: int) -> list[Claimed]:
         if not self._aside:

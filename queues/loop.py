@@ -13,6 +13,7 @@ from flask import Flask
 
 from queues.database import AWAY, DatabaseThread
 from queues.doorbell import Bell, rq_queue
+from queues.errands import Errands
 from queues.heartbeat import Heartbeat
 from queues.listener import Listener
 
@@ -52,6 +53,7 @@ class WorkerLoop(ABC, Generic[W]):
         self._bells: dict[str, Bell] = app.extensions["bells"]
         self._bell, self._bus = self._bells[queue], app.extensions["bus"]
         self._database = DatabaseThread(app)
+        self._errands = Errands(self._database, queue)
         self._heartbeat = Heartbeat(app, queue, slots, lambda: len(self._live), self._ticks)
         mine = rq_queue(app.config["SECRET_KEY"], queue)
         self._listener = Listener(app.config["REDIS_URL"], mine, self.ring)
@@ -94,6 +96,7 @@ class WorkerLoop(ABC, Generic[W]):
             self._listener.stop()
             self._heartbeat.leave()
             self._bells[self._queue] = self._bell
+            self._errands.end()
             await self.end()
             self._database.close()
             await asyncio.to_thread(self._heartbeat.join, 1.0)
@@ -144,6 +147,7 @@ class WorkerLoop(ABC, Generic[W]):
             if look and time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + LOOK_SECONDS
                 await self.look()
+                self._errands.begin()
         except AWAY as error:
             log.warning("the database is away: %s", error)
         except Exception:  # a worker that ends helps nobody; the next round tries again

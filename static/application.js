@@ -6,6 +6,7 @@ import AnswersController from "./controllers/answers_controller.js"
 import ApiFormController from "./controllers/api_form_controller.js"
 import AutosubmitController from "./controllers/autosubmit_controller.js"
 import BreakerController from "./controllers/breaker_controller.js"
+import CheckController from "./controllers/check_controller.js"
 import CommentController from "./controllers/comment_controller.js"
 import ComposerController from "./controllers/composer_controller.js"
 import ConnectionController from "./controllers/connection_controller.js"
@@ -49,7 +50,7 @@ Turbo.config.drive.progressBarDelay = 300
 const application = Application.start()
 const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
-  breaker: BreakerController, comment: CommentController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
+  breaker: BreakerController, check: CheckController, comment: CommentController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
   delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, follow: FollowController,
   keys: KeysController, last: LastController, menu: MenuController, mute: MuteController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
   promote: PromoteController,

@@ -27,7 +27,8 @@ from webapp import create_app, memory
 KINDS = ("sqlite", "postgresql")
 SETTINGS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "PORT", "HOST",
             "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "WATCHDOG_SECONDS", "TRUSTED_PROXIES",
-            "PUBLIC_URL", "WORKSPACES_FOLDER", "EGRESS_INTERNAL", "SHELL_WITHOUT_ISOLATION")  # fmt: skip
+            "PUBLIC_URL", "WORKSPACES_FOLDER", "EGRESS_INTERNAL", "SHELL_WITHOUT_ISOLATION",
+            "SKILL_VARIABLES")  # fmt: skip
 PROCESSES = frozenset(("live", "house"))
 LONG = frozenset(
     f"test_{name}.py"

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from models.agent import Agent
-from models.base import db
+from models.base import db, utcnow
 from models.brain_doc import PROJECT, BrainDoc
 from models.labs import FLAGS
 from models.labs import write as write_labs
@@ -20,6 +20,7 @@ from models.project import Project
 from models.proposal import Proposal
 from models.run_event import RunEvent
 from models.session import UserSession
+from models.skill import Skill
 from models.task import Task
 from models.thread import Thread
 from models.token import ApiToken
@@ -85,6 +86,27 @@ def doc(
     before = BrainDoc.find(of.id, agent_key, doc_type)
     base = before.digest if before else None
     return BrainDoc.write(of.id, agent_key, doc_type, content, base_digest=base, by_user=who.id)
+
+
+def skill(of: Project, key: str = "ops-check", status: str = "ready", **fields: Any) -> Skill:
+    """A skill as the executor last found it."""
+    missing = {kind: [] for kind in ("bins", "anyBins", "env", "config", "os")} | fields.pop("missing", {})
+    said = {
+        "source": "shipped",
+        "path": f"skills/{key}",
+        "name": key,
+        "description": "Looks at something.",
+        "revision": "a" * 64,
+        "reasons": [],
+        "setup_steps": [],
+        "warnings": [],
+        "checked_at": utcnow(),
+        "checked_on": "here",
+    }
+    made = Skill(project_id=of.id, key=key, status=status, missing=missing, **(said | fields))
+    db.session.add(made)
+    db.session.flush()
+    return made
 
 
 def room(of: Project) -> Thread:

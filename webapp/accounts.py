@@ -20,6 +20,8 @@ from models.limits import LoginAttempt
 from models.project import Project
 from models.secret import digest
 from models.session import UserSession
+from models.skill import FLAG as SKILLS
+from models.skill import Skill
 from models.text import clean_key, clean_name, invalid, slug
 from models.token import ApiToken
 from models.user import PASSWORD_LENGTHS, Invite, Membership, User, hash_password, password_matches
@@ -236,7 +238,7 @@ def set_up(form: FirstRun) -> tuple[User, Project]:
     db.session.flush()
     audit.record("nobody", "setup", f"project {project.key}", project_id=project.id)
     if form.labs:
-        labs.write(project.id, dict.fromkeys(labs.FLAGS, True))
+        write_labs(project.id, dict.fromkeys(labs.FLAGS, True))
     if form.agents:
         bring_in_agents(project)
     return user, project
@@ -370,7 +372,15 @@ def unarchive(project_id: UUID) -> Project:
 def switch_labs(project_id: UUID, changes: dict[str, bool]) -> dict[str, bool]:
     subject = ", ".join(f"{flag} {'on' if on else 'off'}" for flag, on in changes.items())
     note("labs.switched", subject[:200], project_id)
-    return labs.write(project_id, changes)
+    return write_labs(project_id, changes)
+
+
+def write_labs(project_id: UUID, changes: dict[str, bool]) -> dict[str, bool]:
+    """Switch flags; where skills come into sight, the executor is asked to look for them."""
+    flags = labs.write(project_id, changes)
+    if changes.get(SKILLS):
+        Skill.ask_for(project_id, None)
+    return flags
 
 
 # --- members ---

@@ -9,10 +9,10 @@ from webapp.schemas import Error
 
 PAGES = (
     "probes", "setup", "sessions", "invites", "settings", "servers", "audit", "rooms", "dms", "tasks",
-    "agents", "knowledge", "needs_you",
+    "agents", "skills", "knowledge", "needs_you",
 )  # fmt: skip
 API = (
-    "accounts", "invites", "tokens", "labs", "projects", "agents", "agent_work", "docs",
+    "accounts", "invites", "tokens", "labs", "projects", "agents", "skills", "agent_work", "docs",
     "threads", "messages", "reactions", "deliveries", "proposals", "tasks", "plans", "streams", "sockets",
     "health", "chat",
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Commands of the operator: `flask --app webapp …`."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -19,6 +20,7 @@ from models.errors import DomainError
 from models.policy import ROLES
 from models.project import Project
 from models.session import UserSession
+from models.skill import FLAG, Skill, configure
 from models.token import ApiToken
 from models.user import Membership, User, hash_password
 from webapp import accounts, backup, doctor
@@ -27,7 +29,7 @@ ACTOR = "operator"
 
 
 def install(app: Flask) -> None:
-    for command in (user, token, project, setup_link, back_up, restore, verify_audit, examine, demo):
+    for command in (user, token, project, skills, setup_link, back_up, restore, verify_audit, examine, demo):
         app.cli.add_command(command)
 
 
@@ -71,6 +73,7 @@ def _user(email: str) -> User:
 user = AppGroup("user", help="People's accounts.")
 token = AppGroup("token", help="Tokens for programs.")
 project = AppGroup("project", help="Projects.")
+skills = AppGroup("skills", help="What skills find configured in a project.")
 
 
 @user.command("create")
@@ -160,6 +163,33 @@ def unarchive(key: str) -> None:
     click.echo(f"{accounts.base_url()}/{key}/")
 
 
+@skills.command("set")
+@click.argument("key", metavar="PROJECT")
+@click.argument("path")
+@click.argument("value")
+@_plainly
+def set_for_skills(key: str, path: str, value: str) -> None:
+    """Set VALUE at a dotted PATH: true, false, null (takes it away), a number or a text."""
+    audit.lock()  # two who set something at the same moment take turns
+    found = _project(key)
+    configure(found.id, path, _value(value))
+    audit.record(ACTOR, "skill.configured", f"{path} of skills", project_id=found.id)
+    if labs.enabled(FLAG, found.id):
+        Skill.ask_for(found.id, None)
+    db.session.commit()
+    click.echo(
+        f"Skills of {found.name} find {path} set. They are checked again when the runs worker is there."
+    )
+
+
+def _value(text: str) -> Any:
+    """JSON where it is some, else the text itself."""
+    try:
+        return json.loads(text, parse_constant=str)
+    except ValueError:
+        return text
+
+
 @click.command("setup-link")
 @_plainly
 def setup_link() -> None:
@@ -226,7 +256,7 @@ def demo(owner: str) -> None:
     account = _user(owner)
     project = Project.create(accounts.free_key("Demo"), "Demo")
     account.join(project, "owner")
-    labs.write(project.id, dict.fromkeys(labs.FLAGS, True))
+    accounts.write_labs(project.id, dict.fromkeys(labs.FLAGS, True))
     accounts.bring_in_agents(project)
     audit.record(ACTOR, "project.created", f"project {project.key}", project_id=project.id)
     db.session.commit()

@@ -87,6 +87,17 @@ def yes(value: str) -> bool:
     return value.strip() == "yes"
 
 
+def variables(value: str) -> tuple[str, ...]:
+    """Names of environment variables, with spaces between; none of Team Room's own secrets."""
+    found = tuple(dict.fromkeys(value.split()))
+    for name in found:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"{name[:100]!r} is no name of a variable")
+        if name in SETTINGS:
+            raise ValueError(f"{name} is Team Room's own")
+    return found
+
+
 def seconds(value: str) -> float:
     amount = float(value)
     if not 0 < amount < 86_400 * 365:
@@ -149,6 +160,7 @@ SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "WORKSPACES_FOLDER": (folder, str(VAR / "workspaces")),
     "EGRESS_INTERNAL": (servers, frozenset()),
     "SHELL_WITHOUT_ISOLATION": (yes, False),
+    "SKILL_VARIABLES": (variables, ()),
 }
 
 
@@ -161,7 +173,8 @@ def load(
     settings.update(given)
     if not settings.get("TESTING"):
         _refuse_weak_secret(settings["SECRET_KEY"])
-    return settings | _of_flask(settings)
+    given_to_skills = {name: environ.get(name, "") for name in settings["SKILL_VARIABLES"]}
+    return settings | {"SKILL_ENVIRONMENT": given_to_skills} | _of_flask(settings)
 
 
 def _read(name: str, override: Any, environ: Mapping[str, str]) -> Any:

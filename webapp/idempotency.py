@@ -15,7 +15,7 @@ from models.text import invalid
 
 HEADER = "Idempotency-Key"
 LONGEST = 128
-PLACES = frozenset({"thread_id", "message_id", "delivery_id", "proposal_id", "task_id"})
+PLACES = frozenset({"thread_id", "message_id", "delivery_id", "proposal_id", "task_id", "skill_id"})
 """What an address without a project may name instead, so that a repeat can be asked whether it may."""
 
 
@@ -75,6 +75,7 @@ def _ask_again(right: str, kwargs: dict[str, Any]) -> None:
         "delivery_id": visible.own_work if g.principal.agent_key else visible.delivery,
         "proposal_id": visible.proposal,
         "task_id": visible.task_of_id,
+        "skill_id": visible.skill,
     }
     for name in PLACES & kwargs.keys():
         auth.require(right, finders[name](kwargs[name]).project_id)

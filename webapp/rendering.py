@@ -46,7 +46,12 @@ _rosters: Kept[dict[str, list[dict[str, Any]]]] = Kept(ROSTERS_KEPT)
 
 def page(template: str, **values: Any) -> str:
     """A page inside the project of the address."""
-    return render_template(template, **layout(_state()), **values)
+    return render_template(template, **page_layout(), **values)
+
+
+def page_layout() -> dict[str, Any]:
+    """What the layout shows, for a page that shows some of it otherwise."""
+    return layout(_state())
 
 
 @dataclass(frozen=True)

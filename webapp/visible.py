@@ -15,6 +15,8 @@ from models.message import Message
 from models.policy import Principal
 from models.project import Project
 from models.proposal import Proposal
+from models.skill import FLAG as SKILLS
+from models.skill import Skill
 from models.task import Task
 from models.thread import Thread
 from models.user import Membership
@@ -155,6 +157,30 @@ def doc(project_id: UUID, agent_key: str, doc_type: str) -> BrainDoc:
     if found is None:
         raise NotFound
     return found
+
+
+def skills(project_id: UUID) -> None:
+    """NotFound while the flag of skills is off."""
+    if not labs.enabled(SKILLS, project_id):
+        raise NotFound
+
+
+def skill(skill_id: UUID) -> Skill:
+    """A skill of any project that the caller reads, while the flag is on."""
+    found = db.session.get(Skill, skill_id)
+    if found is None:
+        raise NotFound
+    require("skill.read", found.project_id)
+    skills(found.project_id)
+    return found
+
+
+def last_project_id() -> UUID:
+    """NotFound for somebody in no project."""
+    project = last_project()
+    if project is None:
+        raise NotFound
+    return project.id
 
 
 def last_project() -> Project | None:

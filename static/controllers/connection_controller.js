@@ -9,9 +9,12 @@ const BACKUP_POLL_MS = 5000
 const WORK = ["chat_delivery_queue", "runs"]
 const WORDS = { live: "Live", backup: "Backup", offline: "Offline" }
 const TONES = { live: "ok", backup: "warn", offline: "bad" }
+const BACKUP = {
+  chat: "The agents’ worker does not answer. What you send waits, and is worked off when it returns.",
+  runs: "The runs worker does not answer. What is approved waits for it, and nothing here can be checked until it returns.",
+}
 const MEANS = {
   live: "Messages and answers arrive as they happen.",
-  backup: "The agents’ worker does not answer. What you send waits, and is worked off when it returns.",
   offline: "The server does not answer. What you write is kept in this browser and sent when it returns. Nothing can be decided.",
 }
 const ACTIONS = { here: "Carried out once approved", away: "Wait for their executor" }
@@ -24,7 +27,7 @@ const TRANSPORTS = { websocket: "WebSocket", poll: "HTTP, long poll", none: "Non
 //   offline, and its title says why.
 export default class extends Controller {
   static targets = ["dot", "word"]
-  static values = { last: String }
+  static values = { last: String, queue: { type: String, default: "chat" } }
 
   #mode = this.element.dataset.state
   #timer
@@ -65,7 +68,7 @@ export default class extends Controller {
   async #check() {
     clearTimeout(this.#timer)
     try {
-      const { ok, data } = await request("GET", "/api/health")
+      const { ok, data } = await request("GET", `/api/health?queue=${this.queueValue}`)
       if (ok) {
         this.#mode = data.mode
         this.#checked = new Date(data.checked_at ?? Date.now())
@@ -114,7 +117,7 @@ export default class extends Controller {
     const { state } = this.element.dataset
     const last = this.lastValue && new Date(this.lastValue)
     const rows = {
-      state: WORDS[state], means: MEANS[state], actions: ACTIONS[document.documentElement.dataset.executor] ?? "–", transport: TRANSPORTS[state === "offline" ? "none" : connection.transport],
+      state: WORDS[state], means: MEANS[state] ?? BACKUP[this.queueValue], actions: ACTIONS[document.documentElement.dataset.executor] ?? "–", transport: TRANSPORTS[state === "offline" ? "none" : connection.transport],
       "checked-label": state === "live" ? "Last check" : "Last successful check",
       checked: state === "live" ? (this.#checked ? ago(this.#checked) : "–") : (last ? ago(last) : "never"),
       event: connection.lastEvent ? ago(connection.lastEvent) : "none yet",

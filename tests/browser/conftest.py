@@ -123,7 +123,7 @@ def furnished(app: Flask) -> dict[str, str]:
             _, secrets[name.split()[0].lower()] = UserSession.start(user, "127.0.0.1", "a test")
         for key, title in (("trunks", "Operator"), ("bulma", "Engineering"), ("krillin", "QA")):
             Agent.provision(project.id, key, key.title(), title=title)
-        labs.write(project.id, {"team_room": True, "task_threads": True, "knowledge": True})
+        labs.write(project.id, {"team_room": True, "task_threads": True, "skills": True, "knowledge": True})
         db.session.commit()
         db.engine.dispose()
     return secrets

@@ -23,6 +23,7 @@ PAGES = (
     "/oasis/dms?left=trunks&right=bulma",
     "/oasis/dms?left=&right=bulma",
     "/oasis/agents",
+    "/oasis/agents/skills",
     "/oasis/knowledge",
     "/oasis/knowledge/project/manners",
     "/oasis/knowledge/project/manners/edit",
@@ -48,6 +49,12 @@ def fill(app: Flask) -> None:
         labs.write(project.id, {"dms": True})
         for content in ("# Manners\n\nBe *kind*.", "# Manners\n\nBe *kind*, and \u202e short."):
             factories.doc(project, mara, content)
+        factories.skill(project)
+        step = {"kind": "bins", "text": "Install jq.", "command": "sudo apt-get install jq"}
+        lacking = {"missing": {"bins": ["jq"]}, "setup_steps": [step], "warnings": ["It has no name"]}
+        factories.skill(project, "lacking", "needs_setup", source="project", **lacking)
+        off = [{"code": "disabled", "text": "It is switched off in this project."}]
+        factories.skill(project, "off", "blocked", reasons=off)
         AllowedHost.add(project.id, "http://api.example.org", mara)
         db.session.flush()
         ProjectSecret.store(project.id, "token", "http://api.example.org", "Bearer s3cret", mara, "k" * 40)

@@ -45,6 +45,7 @@ SERVERS = "/oasis/settings/servers"
 LABS, ACCOUNT = "/oasis/settings/labs", "/oasis/settings/account"
 
 KNOWLEDGE, AUDIT = "/oasis/knowledge", "/oasis/settings/audit"
+SKILLS = "/oasis/agents/skills"
 
 SHOWN_NOWHERE = {"schedules"}
 """Published, but no page shows it yet."""
@@ -219,6 +220,12 @@ SIGHTS = {
         ),
         lambda page: page.locator("#docs_trunks article:visible"),
         "runbook",
+    ),
+    "skills_mirror": Sight(
+        SKILLS,
+        lambda o: factories.skill(o.project, "look-at-disks"),
+        lambda page: page.locator("#skills .skill"),
+        "look-at-disks",
     ),
     "audit_log": Sight(
         AUDIT,

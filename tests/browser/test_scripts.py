@@ -69,7 +69,8 @@ BY_CONTEXT = ["\n\n".join(CORPUS[at : at + len(VECTORS)]) for at in range(0, len
 NUMBER = re.compile(r"(?:hit\(|alert\(|evil\.invalid/)(\d+)")
 
 PAGES = (
-    "chat", "dms?left=trunks&right=bulma", "needs-you", "tasks", "tasks/1", "agents", "knowledge",
+    "chat", "dms?left=trunks&right=bulma", "needs-you", "tasks", "tasks/1", "agents", "agents/skills",
+    "knowledge",
     "knowledge/project/manners", "knowledge/project/manners/edit", "knowledge/project/manners/history",
     "settings/people", "settings/project", "settings/tokens", "settings/account", "settings/audit",
 )  # fmt: skip
@@ -147,6 +148,7 @@ class Author:
         for content in itertools.islice(self._deck, 8):
             self.say(content, promoted=True)
         self.documents()
+        self.skills()
         self.proposals()
         said = [self.say(content) for content in BY_CONTEXT]
         self.say(BY_CONTEXT[0], reply_to=said[3].id)
@@ -174,6 +176,23 @@ class Author:
     def documents(self) -> None:
         for number in range(2):
             factories.doc(self._project, self._mara, "\n\n".join(CORPUS[number:]))
+
+    def skills(self) -> None:
+        """As a SKILL.md of a workspace says them; a command has been checked word by word before."""
+        for number, status in enumerate(("ready", "needs_setup", "blocked")):
+            factories.skill(
+                self._project,
+                f"skill-{number}",
+                status,
+                source="project",
+                name=next(self._deck),
+                description=BY_CONTEXT[number],
+                reasons=[{"code": "unreadable", "text": next(self._deck)}],
+                setup_steps=[{"kind": "bins", "text": next(self._deck), "command": next(self._deck)}],
+                warnings=[next(self._deck)],
+                missing={"bins": [next(self._deck)]},
+                checked_on=next(self._deck),
+            )
 
     def proposals(self) -> None:
         path = (text for text in self._deck if not re.search(r"[:\\]|//|/$|^/", text))

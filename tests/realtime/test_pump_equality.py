@@ -25,6 +25,7 @@ from models import (
     ProposalFold,
     Run,
     Schedule,
+    Skill,
     Task,
     User,
     UserSession,
@@ -588,6 +589,18 @@ def a_document_waits_for_the_executor(world: World) -> None:
 def something_is_audited(world: World) -> None:
     audit.record(f"person:{world.mara.id}", "labs.manage", "team_room", project_id=world.project.id)
     audit.record("system", "started", "web")
+
+
+@mutation
+def skills_are_found(world: World) -> None:
+    factories.skill(world.project)
+    factories.skill(world.project, "gone")
+
+
+@mutation
+def skills_change_and_go(world: World) -> None:
+    said = {"source": "shipped", "path": "skills/ops-check", "status": "needs_setup"}
+    assert Skill.mirror(world.project.id, [said], utcnow())
 
 
 def differences(world: World, until: str = "") -> dict[str, list[str]]:

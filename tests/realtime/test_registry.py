@@ -154,6 +154,7 @@ ROWS: dict[str, Callable[[World, Message], Any]] = {
         world.project.id, "agent_provision", {"key": "x"}, None
     ),
     "brain_docs": lambda world, said: world.write("a secret document"),
+    "skills_mirror": lambda world, said: factories.skill(world.project),
     "invites": lambda world, said: Invite(
         project_id=world.project.id,
         role="viewer",

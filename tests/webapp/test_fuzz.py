@@ -138,9 +138,14 @@ class Answer:
     kind: str
     body: bytes
 
+    @property
+    def names_the_executor(self) -> bool:
+        """Whether it is the 503 that a check of skills gets while no runs worker is there, as here."""
+        return self.status == 503 and b'"executor_offline"' in self.body
+
     def fault(self, api: bool) -> str:
         """What I14 forbids about it; empty when all is well."""
-        if self.status >= 500:
+        if self.status >= 500 and not self.names_the_executor:
             return f"answered {self.status}"
         if b"Traceback" in self.body:
             return "showed a stack trace"

@@ -51,7 +51,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "plans.settle": {"outcome": "failed"},
 }
 # These load what they need by something else than the address, such as a token, and have tests of their own.
-BY_BODY = {"chat.deliver", "streams.read", "agent_work.claim", "proposals.index"}
+BY_BODY = {"chat.deliver", "streams.read", "agent_work.claim", "proposals.index", "skills.index"}
 
 
 def routes(app: Flask) -> Iterator[tuple[Rule, str, str]]:
@@ -164,6 +164,7 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
         "delivery_id": delivery.id,
         "agent_id": agent.id,
         "proposal_id": factories.proposal(site.project.room, agent).id,
+        "skill_id": factories.skill(site.project).id,
         "emoji": "👍",
     }
     matrix = []

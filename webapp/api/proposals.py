@@ -8,7 +8,6 @@ from flask import Response, jsonify
 from models import labs
 from models.base import db
 from models.crashpoint import crashpoint
-from models.errors import NotFound
 from models.proposal import Proposal
 from models.proposal_fold import ProposalFold
 from realtime.registry import PUBLISHED
@@ -30,7 +29,7 @@ says = PUBLISHED["proposals"].row
 @bp.response(200, ProposalPage)
 def index(window: dict[str, Any]) -> Response:
     """The newest proposals of a project that the caller may see; those before one, by its id."""
-    project_id = window.pop("project_id", None) or _last_project()
+    project_id = window.pop("project_id", None) or visible.last_project_id()
     require("proposal.read", project_id)
     kinds = visible.thread_kinds(labs.read(project_id))
     found = Proposal.page(project_id, current_user().id, kinds, **window)
@@ -38,13 +37,6 @@ def index(window: dict[str, Any]) -> Response:
     return jsonify(
         {"proposals": [says(each) for each in found], "before": str(found[-1].id) if more else None}
     )
-
-
-def _last_project() -> UUID:
-    project = visible.last_project()
-    if project is None:
-        raise NotFound
-    return project.id
 
 
 @bp.get("/proposals/<uuid:proposal_id>")

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from models.agent import Agent
 from models.base import db
 from models.executor_request import ExecutorRequest
+from models.skill import Skill
 from webapp import rendering
 from webapp.auth import current_project, policy
 from webapp.kept import State
@@ -28,7 +29,15 @@ def index(project_key: str) -> Response:
 def _index(state: State) -> str:
     project_id = current_project().id
     agents, requests = Agent.of_project(project_id), _requests(project_id)
-    return render_template("agents/index.html", **rendering.layout(state), agents=agents, requests=requests)
+    skills_count = len(Skill.of_project(project_id))
+    return render_template(
+        "agents/index.html",
+        **rendering.layout(state),
+        agents=agents,
+        requests=requests,
+        agents_count=len(agents),
+        skills_count=skills_count,
+    )
 
 
 def _requests(project_id: UUID) -> Sequence[ExecutorRequest]:

@@ -46,6 +46,7 @@ ACTIONS = {
     "project.": "the project",
     "agent.": "agents",
     "doc.": "documents",
+    "skill.": "skills",
     "access.": "what was refused",
 }
 """How actions begin, and what they are about."""
