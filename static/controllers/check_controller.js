@@ -15,6 +15,13 @@ export default class extends Controller {
     this.show()
   }
 
+  // A row that moved to another group is no longer the one that opened the drawer: the focus goes to where it is now.
+  closed({ newState, target: drawer }) {
+    if (newState === "closed" && document.activeElement === document.body) {
+      this.element.querySelector(`[popovertarget="${drawer.id}"]`)?.focus()
+    }
+  }
+
   show() {
     const { mode } = document.documentElement.dataset
     if (!mode) return // nobody knows yet: it stands as the server wrote it

@@ -38,6 +38,8 @@ PAGES = (
 )
 
 PLAN = "The backups are elsewhere.\n\n## Copy\n\n```sh\ncp -a old new\n```\n\n## Compare\n\nBoth are *equal*."
+AWAY = {"/oasis/agents/skills": "backup"}
+"""What asks for the runs worker, which is not there."""
 
 
 def fill(app: Flask) -> None:
@@ -90,7 +92,7 @@ def test_axe_finds_nothing(house: House, app: Flask, look: str) -> None:
 
     found = {}
     for path in PAGES:
-        mara.open(path)
+        mara.open(path, AWAY.get(path, "live"))
         if found_here := violations(mara.page):
             found[path] = found_here
     assert found == {}
