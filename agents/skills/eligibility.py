@@ -102,10 +102,15 @@ def _way(ways: Iterable[Install], names: list[str], here: Surroundings) -> Insta
         way
         for kind in PROGRAMS
         for way in ways
-        if way.kind == kind and (not way.os or here.system in way.os) and any(map(way.brings, names))
+        if way.kind == kind and _fits(way, here) and any(map(way.brings, names))
     ]
     there = (way for way in fitting if here.has_program(PROGRAMS[way.kind]))
     return next(there, next(iter(fitting), None))
+
+
+def _fits(way: Install, here: Surroundings) -> bool:
+    """On Linux, what brew installs lies where no skill sees it; the system's own packages do not."""
+    return (not way.os or here.system in way.os) and (way.kind != "brew" or here.system == "darwin")
 
 
 def _package(name: str, here: Surroundings) -> str:

@@ -1,4 +1,7 @@
-"""How a skill says that what it needs is installed: checked word by word, since people copy the command."""
+"""How a skill says that what it needs is installed: checked word by word, since people copy the command.
+
+Commands install below /usr/local, since nothing below a home is seen where skills run.
+"""
 
 from __future__ import annotations
 
@@ -76,16 +79,19 @@ def _brew(entry: dict[str, Any]) -> str:
 
 
 def _node(entry: dict[str, Any]) -> str:
-    return f"npm install --global --ignore-scripts {_package(entry, 'package', 'node')}"
+    return (
+        f"sudo npm install --global --prefix /usr/local --ignore-scripts {_package(entry, 'package', 'node')}"
+    )
 
 
 def _go(entry: dict[str, Any]) -> str:
     module = _package(entry, "module", "go")
-    return f"go install {module if '@' in module else f'{module}@latest'}"
+    return f"sudo GOBIN=/usr/local/bin go install {module if '@' in module else f'{module}@latest'}"
 
 
 def _uv(entry: dict[str, Any]) -> str:
-    return f"uv tool install {shlex.quote(_package(entry, 'package', 'uv'))}"
+    where = "UV_TOOL_DIR=/usr/local/lib/uv UV_TOOL_BIN_DIR=/usr/local/bin"
+    return f"sudo {where} uv tool install {shlex.quote(_package(entry, 'package', 'uv'))}"
 
 
 def _download(entry: dict[str, Any]) -> str:

@@ -11,6 +11,9 @@ from agents.skills.catalogue import Catalogue, Found
 from agents.skills.surroundings import Surroundings
 from models.workspace import Workspace
 
+GO = "sudo GOBIN=/usr/local/bin go install"
+NPM = "sudo npm install --global --prefix /usr/local --ignore-scripts"
+UV = "sudo UV_TOOL_DIR=/usr/local/lib/uv UV_TOOL_BIN_DIR=/usr/local/bin uv tool install"
 DESCRIPTION = "Does one thing. Use it in tests."
 
 

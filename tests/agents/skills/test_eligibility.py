@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agents.skills.eligibility import Verdict
-from tests.agents.skills.shelf import DIALECTS, Shelf, as_flow
+from tests.agents.skills.shelf import DIALECTS, NPM, UV, Shelf, as_flow
 
 NOTHING: dict[str, list[str]] = {"bins": [], "anyBins": [], "env": [], "config": [], "os": []}
 
@@ -55,7 +55,7 @@ def test_everything_that_is_missing_is_told_with_what_mends_it(shelf: Shelf, wri
     }
     assert [step["kind"] for step in found.steps] == ["bins", "anyBins", "env", "config"]
     assert commands(found) == [
-        "uv tool install both",
+        f"{UV} both",
         "sudo apt-get install rg",
         "export TOKEN='VALUE' SKILL_VARIABLES='OTHER TOKEN'",
         "flask --app webapp skills set oasis browser.enabled true",
@@ -65,9 +65,9 @@ def test_everything_that_is_missing_is_told_with_what_mends_it(shelf: Shelf, wri
 @pytest.mark.parametrize(
     ("installer", "command"),
     [
-        ("", "uv tool install t"),
-        ("brew", "brew install t"),
-        ("npm", "npm install --global --ignore-scripts t"),
+        ("", f"{UV} t"),
+        ("brew", f"{UV} t"),
+        ("npm", f"{NPM} t"),
     ],
 )
 def test_the_way_is_one_whose_program_is_there(shelf: Shelf, installer: str, command: str) -> None:
@@ -83,6 +83,14 @@ def test_the_way_is_one_whose_program_is_there(shelf: Shelf, installer: str, com
     found = verdict(shelf, {"requires": {"bins": ["t"]}, "install": ways})
 
     assert commands(found) == [command]
+
+
+def test_brew_is_for_a_mac(shelf: Shelf) -> None:
+    """On Linux it installs where no skill sees it."""
+    wanted = {"requires": {"bins": ["t"]}, "install": [{"kind": "brew", "formula": "tap/t"}]}
+
+    assert commands(verdict(shelf, wanted)) == ["sudo apt-get install t"]
+    assert commands(verdict(shelf, wanted, system="darwin")) == ["brew install tap/t"]
 
 
 def test_a_way_that_brings_something_else_mends_nothing(shelf: Shelf) -> None:

@@ -132,7 +132,8 @@ def test_a_link_in_the_way_leads_to_no_skill(shelf: Shelf, tmp_path: Path, what:
 @pytest.mark.parametrize(
     ("limit", "value", "reason"),
     [
-        ("MOST_FILES", 3, "more than 3 files"),
+        ("MOST_FILES", 4, "more than 4 files"),
+        ("MOST_FILES", 2, "more than 2 folders"),
         ("MOST_BYTES", 700, "more than 700 bytes"),
         ("MOST_BYTES_OF_ALL", 700, "together have more than 700 bytes"),
         ("DEEPEST", 2, "deeper than 2 folders"),

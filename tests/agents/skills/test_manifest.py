@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agents.skills.manifest import Manifest
-from tests.agents.skills.shelf import DESCRIPTION, DIALECTS, Shelf, as_block, as_flow
+from tests.agents.skills.shelf import DESCRIPTION, DIALECTS, GO, NPM, UV, Shelf, as_block, as_flow
 
 
 def said(shelf: Shelf, text: str, name: str = "tool") -> Manifest:
@@ -138,11 +138,11 @@ def test_a_map_among_the_configuration_is_left_out_and_said(shelf: Shelf) -> Non
     [
         ({"kind": "brew", "formula": "steipete/tap/jq"}, "brew install steipete/tap/jq"),
         ({"type": "brew", "cask": "docker"}, "brew install --cask docker"),
-        ({"kind": "node", "package": "@a/b@1.2"}, "npm install --global --ignore-scripts @a/b@1.2"),
-        ({"kind": "go", "module": "github.com/a/b/cmd/c"}, "go install github.com/a/b/cmd/c@latest"),
-        ({"kind": "go", "module": "github.com/a/b@v1.0.0"}, "go install github.com/a/b@v1.0.0"),
-        ({"kind": "uv", "package": "ruff"}, "uv tool install ruff"),
-        ({"kind": "uv", "package": "a[b]==1.0"}, "uv tool install 'a[b]==1.0'"),
+        ({"kind": "node", "package": "@a/b@1.2"}, f"{NPM} @a/b@1.2"),
+        ({"kind": "go", "module": "github.com/a/b/cmd/c"}, f"{GO} github.com/a/b/cmd/c@latest"),
+        ({"kind": "go", "module": "github.com/a/b@v1.0.0"}, f"{GO} github.com/a/b@v1.0.0"),
+        ({"kind": "uv", "package": "ruff"}, f"{UV} ruff"),
+        ({"kind": "uv", "package": "a[b]==1.0"}, f"{UV} 'a[b]==1.0'"),
         (
             {"kind": "download", "url": "https://example.org/a/t.tgz?x=1&y=2"},
             "curl --fail --location --output t.tgz 'https://example.org/a/t.tgz?x=1&y=2'",
@@ -192,6 +192,6 @@ def test_a_way_that_is_wrong_is_left_out_and_said(shelf: Shelf, entry: Any) -> N
     """openclaw drops such entries in silence."""
     skill = said(shelf, as_flow({"install": [entry, {"kind": "uv", "package": "good"}]}))
 
-    assert [way.command for way in skill.requires.install] == ["uv tool install good"]
+    assert [way.command for way in skill.requires.install] == [f"{UV} good"]
     assert skill.warnings[0].startswith("Way 1 to install it is left out: ")
     assert skill.problems == []
