@@ -57,21 +57,30 @@ class Plan(Row, Model):
 
     @classmethod
     def add(
-        cls,
-        task: Task,
-        said: tuple[bytes, str],
-        *,
-        run_id: UUID | None = None,
-        user_id: UUID | None = None,
+        cls, task: Task, agent_key: str, text: str, *, run_id: UUID | None = None, user_id: UUID | None = None
     ) -> Plan:
-        """The next version, of these bytes and their digest; the caller holds the task's row."""
+        """The next version; the caller holds the task's row. Invalid when the text is no plan."""
+        plain = checked(text)
         last = db.session.scalar(select(func.max(cls.version)).where(cls.task_id == task.id))
+        version = (last or 0) + 1
+        # With its version: who refused one has not refused a later one that says the same.
+        data = canonical(
+            {
+                "v": 1,
+                "task_id": str(task.id),
+                "version": version,
+                "title": task.title,
+                "agent_key": agent_key,
+                "text": plain,
+                "budget": BUDGET,
+            }
+        )
         plan = cls(
             project_id=task.project_id,
             task_id=task.id,
-            version=(last or 0) + 1,
-            canonical=said[0],
-            digest=said[1],
+            version=version,
+            canonical=data,
+            digest=digest_of(KIND, data),
             run_id=run_id,
             user_id=user_id,
         )
@@ -112,21 +121,6 @@ class Plan(Row, Model):
     def whole(self) -> bool:
         """Whether the stored bytes are those of the digest."""
         return digest_of(KIND, self.canonical) == self.digest
-
-
-def bytes_of(task: Task, agent_key: str, text: str) -> tuple[bytes, str]:
-    """What is shown, hashed and carried out, and its digest; Invalid when the text is no plan."""
-    data = canonical(
-        {
-            "v": 1,
-            "task_id": str(task.id),
-            "title": task.title,
-            "agent_key": agent_key,
-            "text": checked(text),
-            "budget": BUDGET,
-        }
-    )
-    return data, digest_of(KIND, data)
 
 
 def order_of(plan: Plan) -> tuple[bytes, str]:

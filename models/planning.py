@@ -9,7 +9,7 @@ from uuid import UUID
 from models import audit, labs
 from models.base import db
 from models.errors import Invalid
-from models.plan import Plan, bytes_of
+from models.plan import Plan
 from models.run import Run
 from models.task import FLAG, OFF, Task
 from models.text import told
@@ -45,10 +45,9 @@ class Planning:
         if not self._held(token):
             return False
         try:
-            said = bytes_of(self.task, self.agent_key, text)
+            plan = Plan.add(self.task, self.agent_key, text, run_id=self.run.id)
         except Invalid as wrong:
             return self.failed(token, f"The answer is no plan: {wrong.message}.", usage, text)
-        plan = Plan.add(self.task, said, run_id=self.run.id)
         self.run.end("success", told(text), token, usage=usage)
         self.task.planned(plan)
         self._note("planned", digest=plan.digest, version=plan.version)

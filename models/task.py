@@ -18,7 +18,7 @@ from models.canonical import digest_of
 from models.decider import Decider
 from models.errors import Busy, Changed, Conflict
 from models.markup import Rendered
-from models.plan import KIND, ORDER, Plan, bytes_of, order_of, with_step
+from models.plan import KIND, ORDER, Plan, checked, order_of, with_step
 from models.project import Project
 from models.run import Run
 from models.task_event import TaskEvent
@@ -251,10 +251,9 @@ class Task(Row, Stateful, Model):
         """
         by, plan = self._to_decide(session_id, digest)
         whole = text if step is None else with_step(plan.text, step, text)
-        said = bytes_of(self, plan.agent_key, whole)
-        if said == (plan.canonical, plan.digest):
+        if checked(whole) == plan.text:
             return plan
-        new = Plan.add(self, said, user_id=by.user.id)
+        new = Plan.add(self, plan.agent_key, whole, user_id=by.user.id)
         self.advance("status", "review", "review", plan_version=new.version, plan_digest=new.digest)
         self.record("approval_request", UI, user_id=by.user.id, **_names(new))
         self._log(by.key, "plan_edited", new.digest, before=digest)
