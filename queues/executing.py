@@ -16,6 +16,7 @@ from models.crashpoint import crashpoint
 from models.plan_execution import PlanExecution
 from models.project import Project
 from models.run_event import LONGEST
+from queues.here import here
 from queues.turns import Turns
 
 if TYPE_CHECKING:
@@ -184,10 +185,10 @@ async def _answered(
 # The steps, each one short transaction in the database thread.
 
 
-def claim(run_id: UUID, worker: str) -> Claimed | None:
-    """Take it for this worker; None when another was first, or it is not to be carried out."""
+def claim(run_id: UUID) -> Claimed | None:
+    """Take it for this process; None when another was first, or it is not to be carried out."""
     held = PlanExecution.hold(run_id)
-    token = held.claim(worker)
+    token = held.claim(here())
     if token is None:
         return None
     project = db.session.get_one(Project, held.task.project_id)

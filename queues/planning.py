@@ -10,6 +10,7 @@ from agents.planner import pack
 from models.base import db
 from models.planning import Planning
 from models.project import Project
+from queues.here import here
 from queues.turns import Turns
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ async def make(turns: Turns, claimed: Claimed) -> None:
 # The steps, each one short transaction in the database thread.
 
 
-def claim(run_id: UUID, worker: str) -> Claimed | None:
-    """Take it for this worker; None when another was first, or nobody wants it any more."""
+def claim(run_id: UUID) -> Claimed | None:
+    """Take it for this process; None when another was first, or nobody wants it any more."""
     held = Planning.hold(run_id)
-    token = held.claim(worker)
+    token = held.claim(here())
     if token is None:
         return None
     project = db.session.get_one(Project, held.task.project_id)

@@ -10,6 +10,7 @@ from models.errors import Busy, DomainError
 from models.execution import Execution
 from models.run import Run
 from queues.actions.job import CannotBeDone, Job
+from queues.here import here
 
 BROKEN = "Not carried out, because of an error of the worker. Nothing was changed."
 LOST_SIGHT = "the worker failed while it was being carried out"
@@ -24,10 +25,10 @@ class Claimed:
     token: str
 
 
-def claim(run_id: UUID, worker: str) -> Claimed | None:
-    """Take it for this worker; None when another was first, or it cannot be, and then it has failed."""
+def claim(run_id: UUID) -> Claimed | None:
+    """Take it for this process; None when another was first, or it cannot be, and then it has failed."""
     held = Execution.hold(run_id)
-    token = held.claim(worker)
+    token = held.claim(here())
     return Claimed(Job.of(held), token) if token is not None else None
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -206,17 +204,14 @@ def _perform(app: Flask, action: InWorld, job: Job) -> str:
             db.session.rollback()
 
 
-CLAIMS: dict[str, Callable[[UUID, str], AnyClaimed | None]] = {
-    "action": steps.claim,
-    "plan": planning.claim,
-    "execution": executing.claim,
-}
+STEPS: dict[str, Any] = {"action": steps, "plan": planning, "execution": executing}
+"""By the kind of a run."""
 
 
 def _claim(run_id: UUID) -> AnyClaimed | None:
-    """By its kind; None when another was first, or nobody wants it any more."""
-    worker = f"{socket.gethostname()}:{os.getpid()}"
-    return CLAIMS[db.session.get_one(Run, run_id).kind](run_id, worker)
+    """None when another was first, or nobody wants it any more."""
+    claimed: AnyClaimed | None = STEPS[db.session.get_one(Run, run_id).kind].claim(run_id)
+    return claimed
 
 
 def worker_of(app: Flask) -> RunWorker:
