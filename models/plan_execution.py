@@ -88,6 +88,7 @@ class PlanExecution:
         """It may have happened in part, and only a person can find out."""
         if not self.run.interrupt(token, why):
             return False
+        self.task.interrupted()
         self._note("execution_interrupted", why)
         return True
 
@@ -100,6 +101,8 @@ class PlanExecution:
         became = self.run.lose()
         if became == "error":
             self.task.executed("failed", self.run.report or "")
+        elif became == "interrupted":
+            self.task.interrupted()
         if became is not None:
             self._note({"queued": "execution_requeued", "interrupted": "execution_interrupted"}.get(
                 became, "execution_failed"), LOST)  # fmt: skip

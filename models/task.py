@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models import audit, labs
 from models.agent import Agent
 from models.approval import Approval
-from models.base import Model, Row, Stateful, db
+from models.base import Model, Row, Stateful, db, utcnow
 from models.canonical import digest_of
 from models.decider import Decider
 from models.errors import Busy, Changed, Conflict
@@ -65,6 +65,11 @@ class Task(Row, Stateful, Model):
         # A plan is decided on only while there is one.
         CheckConstraint("(plan_version is null) = (plan_digest is null)", name="planned"),
         CheckConstraint("status <> 'review' or plan_version is not null", name="reviewed"),
+        CheckConstraint(
+            "waits_since is null and status <> 'review' or"
+            " waits_since is not null and status in ('review', 'executing')",
+            name="waits",
+        ),
         # An agent's wish becomes a task by an approved proposal, and anything else is a person's own act.
         CheckConstraint("source <> 'proposal' or proposal_id is not null", name="proposed"),
         CheckConstraint("source <> 'message' or message_id is not null", name="promoted"),
@@ -85,6 +90,8 @@ class Task(Row, Stateful, Model):
     plan_version: Mapped[int | None]
     """Which of its plans counts; none while there is none, or it was discarded."""
     plan_digest: Mapped[str | None] = mapped_column(String(64))
+    waits_since: Mapped[datetime | None]
+    """Since when a person has something to do here: to decide on the plan, or to look what became of it."""
 
     @classmethod
     def create(
@@ -170,6 +177,12 @@ class Task(Row, Stateful, Model):
             query = query.where(TaskEvent.seq < before)
         return list(db.session.scalars(query.limit(limit)))[::-1]
 
+    @classmethod
+    def waiting(cls, project_id: UUID) -> list[Task]:
+        """Those in which a person has something to do, the longest first."""
+        query = select(cls).where(cls.project_id == project_id, cls.waits_since.is_not(None))
+        return list(db.session.scalars(query.order_by(cls.waits_since, cls.id)))
+
     # Planning.
 
     @property
@@ -202,6 +215,7 @@ class Task(Row, Stateful, Model):
             assignee_agent_key=agent.key,
             plan_version=None,
             plan_digest=None,
+            waits_since=None,
         )
         run = Run.of_plan(self, agent_key=agent.key, remark=said)
         self._moved(was, UI, said, by.id)
@@ -220,7 +234,7 @@ class Task(Row, Stateful, Model):
         """Nobody wants it any more. Conflict where it has ended, or is being carried out."""
         self._hold()
         was = self.status
-        self.advance("status", ("pending", "planning", "review", "failed"), "cancelled")
+        self.advance("status", ("pending", "planning", "review", "failed"), "cancelled", waits_since=None)
         self._stop_run()
         self._moved(was, UI, "", by.id)
         self._log(f"person:{by.id}", "cancelled")
@@ -234,6 +248,7 @@ class Task(Row, Stateful, Model):
             approval_status="pending_approval",
             plan_version=plan.version,
             plan_digest=plan.digest,
+            waits_since=utcnow(),
         )
         self.record("approval_request", plan.agent_key, **_names(plan))
 
@@ -309,9 +324,13 @@ class Task(Row, Stateful, Model):
 
     def executed(self, status: str, why: str, user_id: UUID | None = None) -> None:
         """Completed or failed, and what a person should know of it."""
-        self.advance("status", "executing", status)
+        self.advance("status", "executing", status, waits_since=None)
         author = UI if user_id else self.assignee_agent_key or UI
         self._moved("executing", author, why, user_id)
+
+    def interrupted(self) -> None:
+        """Nobody saw its execution end: a person looks."""
+        self.advance("status", "executing", "executing", waits_since=utcnow())
 
     def why_not(self, approval: Approval) -> str | None:
         """Why this approval is not to be carried out; None while it says to the byte what stands here."""
@@ -332,7 +351,9 @@ class Task(Row, Stateful, Model):
         """What was approved is not what stands here: it is void, and a person decides again."""
         if approval.voided_at is None:
             approval.void(why)
-        self.advance("status", "executing", "review", approval_status="pending_approval")
+        self.advance(
+            "status", "executing", "review", approval_status="pending_approval", waits_since=utcnow()
+        )
         self._moved("executing", UI, why)
 
     @classmethod
@@ -356,7 +377,7 @@ class Task(Row, Stateful, Model):
 
     def _let_go(self, was: str, by: Decider, plan: Plan, retry_of: UUID | None = None) -> Approval:
         approval = Approval.add(KIND, self.id, self.project_id, order_of(plan), "approved", by)
-        self.advance("status", was, "executing", approval_status="approved")
+        self.advance("status", was, "executing", approval_status="approved", waits_since=None)
         Run.of_execution(self, approval, plan.agent_key, retry_of)
         self._resolved(approval)
         self._log(by.key, "plan_approved", approval.digest, approval=str(approval.id), plan=plan.digest)
@@ -377,7 +398,7 @@ class Task(Row, Stateful, Model):
         decision = Approval.add(
             KIND, self.id, self.project_id, (plan.canonical, plan.digest), "rejected", by, why
         )
-        self.advance("status", "review", "pending", approval_status="rejected")
+        self.advance("status", "review", "pending", approval_status="rejected", waits_since=None)
         self._resolved(decision)
         self._log(by.key, "plan_rejected", digest, approval=str(decision.id), reason=why)
         return decision

@@ -571,6 +571,7 @@ _ALL = (
             "approval_status",
             "plan_version",
             "plan_digest",
+            "waits_since",
             "source",
             "assignee_agent_key",
             "proposal_id",
@@ -578,6 +579,8 @@ _ALL = (
             "created_at",
         ),
         quiet=QUIET | {"last_seq"},
+        partial="needs_you/_task.html",
+        variable="task",
     ),
     Published(
         model=TaskEvent,

@@ -22,6 +22,7 @@ from models.project import Project
 from models.proposal_fold import ProposalFold
 from models.secret import digest
 from models.session import LONGEST, NOTED_EVERY
+from models.task import Task
 from models.thread import Thread, ThreadRead
 from models.user import Membership, User
 from realtime import health
@@ -167,12 +168,14 @@ def waiting(project: Project, user: User, flags: dict[str, bool], state: State) 
     folds = ProposalFold.of_person(user.id, [UUID(card["id"]) for card in cards])
     rows = [{name: card["row"][name] for name in WAITING_SAYS} for card in cards]
     paused = [_pause(thread) for thread in Thread.paused(project.id)] if flags["team_room"] else []
+    tasks = [_task(task) for task in Task.waiting(project.id)] if flags["task_threads"] else []
     shown_cards = [(card["row"]["proposed_at"], card["id"], card["html"]) for card in cards]
     shown_pauses = [(row["paused_at"], row["id"], html) for row, html in paused]
+    shown_tasks = [(row["waits_since"], row["id"], html) for row, html in tasks]
     return {
-        "all": [html for *_, html in sorted(shown_cards + shown_pauses)],
+        "all": [html for *_, html in sorted(shown_cards + shown_pauses + shown_tasks)],
         "known": {
-            "rows": rows + [row for row, _ in paused],
+            "rows": rows + [row for row, _ in paused + tasks],
             "folds": {str(key): str(of) for key, of in folds.items()},
         },
     }
@@ -181,6 +184,12 @@ def waiting(project: Project, user: User, flags: dict[str, bool], state: State) 
 def _pause(thread: Thread) -> tuple[dict[str, Any], str | None]:
     row = {"id": str(thread.id), "paused_at": plain(thread.paused_at)}
     return row, PUBLISHED[Thread.__tablename__].html(thread)
+
+
+def _task(task: Task) -> tuple[dict[str, Any], str | None]:
+    published = PUBLISHED[Task.__tablename__]
+    said = published.row(task)
+    return {name: said[name] for name in ("id", "number", "title", "waits_since")}, published.html(task)
 
 
 def _by_name(projects: dict[Any, Project]) -> list[Project]:

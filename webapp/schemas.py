@@ -222,6 +222,9 @@ class TaskRow(ma.Schema):
     approval_status = fields.String(validate=validate.OneOf(APPROVAL), allow_none=True)
     plan_version = fields.Integer(allow_none=True)
     plan_digest = fields.String(allow_none=True)
+    waits_since = fields.DateTime(
+        allow_none=True, metadata={"description": "Since when a person has something to do here"}
+    )
     source = fields.String()
     assignee_agent_key = fields.String(allow_none=True)
     proposal_id = fields.UUID(allow_none=True)

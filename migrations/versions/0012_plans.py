@@ -33,6 +33,12 @@ def upgrade() -> None:
         tasks.add_column(sa.Column("approval_status", sa.String(length=16), nullable=True))
         tasks.add_column(sa.Column("plan_version", sa.Integer(), nullable=True))
         tasks.add_column(sa.Column("plan_digest", sa.String(length=64), nullable=True))
+        tasks.add_column(sa.Column("waits_since", sa.DateTime(timezone=True), nullable=True))
+        tasks.create_check_constraint(
+            op.f("ck_tasks_waits"),
+            "waits_since is null and status <> 'review' or"
+            " waits_since is not null and status in ('review', 'executing')",
+        )
         tasks.create_check_constraint(
             op.f("ck_tasks_approval_status"),
             "approval_status in ('pending_plan', 'pending_approval', 'approved', 'rejected')",
@@ -85,8 +91,8 @@ def downgrade() -> None:
         for column in ("usage", "params", "task_id"):
             runs.drop_column(column)
     with op.batch_alter_table("tasks") as tasks:
-        for name in ("reviewed", "planned", "approval_status"):
+        for name in ("waits", "reviewed", "planned", "approval_status"):
             tasks.drop_constraint(op.f(f"ck_tasks_{name}"), type_="check")
-        for column in ("plan_digest", "plan_version", "approval_status"):
+        for column in ("waits_since", "plan_digest", "plan_version", "approval_status"):
             tasks.drop_column(column)
     op.drop_table("plans")

@@ -38,17 +38,18 @@ export default class extends Controller {
     const project = document.querySelector('meta[name="project"]').content
     for (const { table, id, row, html } of items) {
       if (row?.project_id !== project) continue
-      if (table === "project_chat_threads" && row.kind === "room") this.#pause(id, row, html)
+      if (table === "project_chat_threads" && row.kind === "room") this.#replace(`pause_${id}`, row.paused_at, html)
+      if (table === "tasks") this.#replace(`task_${id}_waits`, row.waits_since, html)
       if (table !== "proposals") continue
       if (row.waits && !document.getElementById(`proposal_${id}`)) this.#insert(parse(html))
     }
     this.#count()
   }
 
-  // Nothing of it is left to look at once somebody let them go on, or not.
-  #pause(id, row, html) {
-    document.getElementById(`pause_${id}`)?.remove()
-    if (row.paused_at) this.#insert(parse(html))
+  // Nothing of it is left to look at once somebody did what was to be done.
+  #replace(id, waits, html) {
+    document.getElementById(id)?.remove()
+    if (waits) this.#insert(parse(html))
   }
 
   #insert(card) {

@@ -6,7 +6,7 @@ const RISKS = { low: "Low", med: "Medium", high: "High" }
 
 // What waits for this person, oldest first, beside the room; each line leads to its card.
 export default class extends Controller {
-  static targets = ["list", "count", "more", "template", "pause"]
+  static targets = ["list", "count", "more", "template", "pause", "task"]
   static values = { path: String }
 
   connect() {
@@ -33,7 +33,18 @@ export default class extends Controller {
     this.listTarget.replaceChildren(...rows.slice(0, MOST).map((row) => this.#line(row)))
   }
 
-  #line(row) { return row.paused_at ? this.#pause(row) : this.#card(row) }
+  #line(row) {
+    if (row.waits_since) return this.#task(row)
+    return row.paused_at ? this.#pause(row) : this.#card(row)
+  }
+
+  #task({ number, title, waits_since: at }) {
+    const line = this.taskTarget.content.firstElementChild.cloneNode(true)
+    line.href += number
+    line.querySelector("b").textContent = title
+    line.querySelector("time").dateTime = at
+    return line
+  }
 
   #pause({ paused_at: at }) {
     const line = this.pauseTarget.content.firstElementChild.cloneNode(true)

@@ -40,8 +40,9 @@ class Notifications extends EventTarget {
   }
 
   #waiting(arrived) {
-    for (const { id, headline, risk_level, proposed_by, paused_at } of arrived) {
+    for (const { id, headline, risk_level, proposed_by, paused_at, waits_since, number, title } of arrived) {
       if (paused_at) this.#show(id, "Agents paused", "They kept answering each other. They wait for you.", "chat")
+      else if (waits_since) this.#show(id, `Task ${number} waits for you`, title, `tasks/${number}`)
       else this.#show(id, `${agentName(proposed_by)} asks: ${headline}`, `${RISKS[risk_level]}. Waits for you.`, `needs-you#proposal_${id}`)
     }
   }

@@ -2,7 +2,7 @@
 // The badge, the rail and notifications all ask here, so that each of them counts the same rows.
 import { connection } from "../socket.js"
 
-const since = (row) => row.proposed_at ?? row.paused_at
+const since = (row) => row.proposed_at ?? row.paused_at ?? row.waits_since
 const older = (one, other) => since(one).localeCompare(since(other)) || one.id.localeCompare(other.id)
 
 class Waiting extends EventTarget {
@@ -15,7 +15,7 @@ class Waiting extends EventTarget {
     connection.addEventListener("changes", ({ detail: { items } }) => this.#changed(items))
   }
 
-  // {id, headline, risk_level, proposed_by, proposed_at} or, of a pause, {id, paused_at}; oldest first.
+  // {id, headline, risk_level, proposed_by, proposed_at}, of a pause {id, paused_at}, of a task {id, number, title, waits_since}; oldest first.
   get rows() {
     this.#read()
     return [...this.#rows.values()].sort(older)
@@ -56,6 +56,10 @@ const NOTES = {
   },
   project_chat_threads({ id, row }, rows) {
     if (row?.paused_at && row.kind === "room") rows.set(id, row)
+    else rows.delete(id)
+  },
+  tasks({ id, row }, rows) {
+    if (row?.waits_since) rows.set(id, row)
     else rows.delete(id)
   },
   proposal_folds({ id, row }, rows, folds) {

@@ -61,6 +61,8 @@ def test_a_plan_is_made_changed_refused_and_carried_out(house: House) -> None:
     )
     expect(mara.page.locator("ol.timeline")).to_contain_text("asked for a plan: Not before ten.")
 
+    elsewhere = house.enter("mara", "/oasis/needs-you")
+    expect(elsewhere.page.locator(".needs__list")).to_contain_text("Plan v1 by Trunks waits for a decision.")
     plan.get_by_text("Edit this step").last.click()
     plan.get_by_label("Step 2").fill("## Write it down\n\nInto `notes/disk.md`.")
     plan.get_by_role("button", name="Save").last.click()
@@ -75,12 +77,17 @@ def test_a_plan_is_made_changed_refused_and_carried_out(house: House) -> None:
     stage.get_by_role("button", name="Reject", exact=True).click()
 
     expect(theirs.locator("h2")).to_have_text("Rejected")
+    expect(elsewhere.page.locator(".needs__list > *")).to_have_count(0)
     expect(theirs).to_contain_text("Not during the sale.")
     expect(jonas.page.locator("ol.timeline")).to_contain_text("Mara Lindqvist rejected the plan")
     expect(jonas.page.locator("#plan .badge")).to_have_text("Rejected")
 
     stage.get_by_role("button", name="Generate plan").click()
-    stage.get_by_role("button", name="Approve & run now").click(timeout=SLOW)
+    waits = elsewhere.page.locator(".needs__list > .pause")
+    expect(waits).to_contain_text("Plan v3", timeout=SLOW)
+    expect(elsewhere.page.locator("#nav-pages [data-controller=waiting]")).to_have_text("1 waiting")
+    waits.get_by_role("link", name="Task 1").click()
+    elsewhere.page.get_by_role("button", name="Approve & run now").click(timeout=SLOW)
 
     expect(theirs.locator("h2")).to_have_text("Completed", timeout=SLOW)
     attempt = jonas.page.locator("#attempts .run")
