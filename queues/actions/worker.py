@@ -59,13 +59,13 @@ class RunWorker(WorkerLoop[Doing]):
 
     def __init__(self, app: Flask, settings: Callable[[], ProviderSettings]) -> None:
         super().__init__(app, RUNS, app.config["RUN_SLOTS"])
-        self._turns = Turns(app, self._database, settings)
+        self.turns = Turns(app, self._database, settings)
         self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="action")
         self._renew_at = 0.0
 
     async def begin(self) -> None:
-        self._turns.isolation = await isolating.found(self._app)
-        self._heartbeat.isolation = self._turns.isolation.name if self._turns.isolation else REFUSED
+        self.turns.isolation = await isolating.found(self._app)
+        self._heartbeat.isolation = self.turns.isolation.name if self.turns.isolation else REFUSED
 
     async def keep(self) -> None:
         # A ring may say that a person wants something to end.
@@ -100,7 +100,7 @@ class RunWorker(WorkerLoop[Doing]):
             log.info("%d actions were given back", len(tasks) - len(left))
 
     async def end(self) -> None:
-        await self._turns.close()
+        await self.turns.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _take(self, run_id: UUID) -> None:
@@ -133,7 +133,7 @@ class RunWorker(WorkerLoop[Doing]):
     ) -> None:
         """What an agent does, with the steps of its kind."""
         try:
-            await work(self._turns, claimed)
+            await work(self.turns, claimed)
         except asyncio.CancelledError:
             await self._database.write(steps.put_back, claimed)
         except Exception:  # the row must not wait for its lease to run out

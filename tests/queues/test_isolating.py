@@ -34,7 +34,7 @@ def told() -> set[str]:
 def test_what_works_is_told_by_the_workers_row_and_by_doctor(act: Act) -> None:
     running = act()
     wait_until(told, what="a beat")
-    isolation = running.worker.isolation
+    isolation = running.worker.turns.isolation
     name = isolation.name if isolation else REFUSED
 
     assert told() == {name}
@@ -50,7 +50,7 @@ def test_where_nothing_holds_nothing_runs_but_by_the_setting(
     running = act(SHELL_WITHOUT_ISOLATION=setting)
     wait_until(told, what="a beat")
 
-    assert (running.worker.isolation is None) == (name == REFUSED)
+    assert (running.worker.turns.isolation is None) == (name == REFUSED)
     check = doctor.isolation()
     assert (check.ok, check.detail, check.command) == (
         False, SENTENCES[name], "apt-get install bubblewrap"

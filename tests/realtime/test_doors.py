@@ -3,11 +3,12 @@
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
-from models import Delivery, Membership, Message, Project, Schedule, Task, User, labs
+from models import Delivery, Membership, Message, Project, Run, RunEvent, Schedule, Task, User, labs
 from models.actions import ScheduleJob
 from realtime import streams
 from realtime.doors import TABLES
 from realtime.pump import Pump
+from tests import factories
 from tests.realtime.world import Packet, World, statements
 
 
@@ -243,12 +244,15 @@ def test_what_has_a_flag_of_its_own_is_on_no_stream_while_that_is_off(
     world: World, db: SQLAlchemy, pump: Pump, monkeypatch: pytest.MonkeyPatch, table: str, flag: str
 ) -> None:
     task = Task.promote(world.say("before"), world.jonas)
+    run = factories.event(task, world.mara).run_id
     db.session.commit()
     pump.turn()
     write = {
         "brain_docs": world.write,
         "tasks": lambda title: Task.promote(world.say(title), world.jonas),
         "task_events": lambda words: task.record("noted", "bulma", words),
+        "run_events": lambda words: RunEvent.add(db.session.get_one(Run, run), [("output", words)]),
+        "skills_mirror": lambda key: factories.skill(world.project, key),
         "schedules": lambda name: Schedule.create(world.project.id, job(name), world.propose().id),
     }
     screen, name = world.screen(), stream_of(world)
