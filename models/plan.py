@@ -100,6 +100,13 @@ class Plan(Row, Model):
         return db.session.scalar(newest.limit(1))
 
     @classmethod
+    def numbers(cls, task_id: UUID) -> list[int]:
+        """Every version that there is."""
+        return list(
+            db.session.scalars(select(cls.version).where(cls.task_id == task_id).order_by(cls.version))
+        )
+
+    @classmethod
     def versions(cls, task_id: UUID) -> list[Plan]:
         """All of them, oldest first."""
         return list(db.session.scalars(select(cls).where(cls.task_id == task_id).order_by(cls.version)))

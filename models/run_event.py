@@ -54,7 +54,13 @@ class RunEvent(Row, Model):
         return list(db.session.scalars(query))
 
     @classmethod
-    def newest(cls, run_id: UUID, limit: int) -> list[RunEvent]:
-        """The last of them, in order."""
-        query = select(cls).where(cls.run_id == run_id).order_by(cls.seq.desc()).limit(limit)
-        return list(db.session.scalars(query))[::-1]
+    def newest(cls, run_id: UUID, limit: int, characters: int) -> list[RunEvent]:
+        """The last of them, in order: so many at most, and one more than fit into so many characters."""
+        sizes = select(cls.seq, func.length(cls.content)).where(cls.run_id == run_id)
+        first = 0
+        for seq, size in db.session.execute(sizes.order_by(cls.seq.desc()).limit(limit)):
+            first = seq
+            characters -= size
+            if characters < 0:
+                break
+        return cls.after(run_id, first - 1, limit)

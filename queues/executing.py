@@ -80,6 +80,10 @@ class Journal:
             await self.save()
 
     async def save(self) -> None:
+        """Cancelled, it is still written: what is taken from the list is not lost."""
+        await asyncio.shield(asyncio.create_task(self._save()))
+
+    async def _save(self) -> None:
         async with self._lock:
             told, self._waiting = self._waiting, []
             if told:

@@ -208,4 +208,4 @@ def event(task: Task, by: User) -> RunEvent:
     plan(task, by, "## Look\n\n`ls`")
     held, token = begun(task, by)
     held.tell(token, [("output", "a\n")])
-    return RunEvent.newest(held.run.id, 1)[0]
+    return RunEvent.newest(held.run.id, 1, 100)[0]

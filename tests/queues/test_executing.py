@@ -304,6 +304,18 @@ def test_tried_again_it_is_a_decision_and_a_run_of_its_own(crew: Crew, task_id: 
 
 
 @pytest.mark.databases("sqlite")
+def test_of_what_happened_the_last_is_read_within_bounds(crew: Crew, task_id: UUID) -> None:
+    held, token = factories.begun(task_of(task_id), crew.mara)
+    assert held.tell(token, [("output", letter * 100) for letter in "abcdef"])
+
+    def newest(limit: int, characters: int) -> str:
+        return "".join(event.content[0] for event in RunEvent.newest(held.run.id, limit, characters))
+
+    assert (newest(3, 10_000), newest(100, 250), newest(100, 10_000)) == ("def", "def", "abcdef")
+    assert [event.seq for event in RunEvent.after(held.run.id, 4, 100)] == [5, 6]
+
+
+@pytest.mark.databases("sqlite")
 def test_without_isolation_nothing_is_carried_out(
     crew: Crew, task_id: UUID, worker: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

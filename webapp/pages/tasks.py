@@ -26,6 +26,8 @@ bp = Blueprint("task_pages", __name__)
 
 SHOWN = 200
 """Tasks of a page of the list, and events of a page of one."""
+SHOWN_CHARACTERS = 200_000
+"""Of what happened in an attempt; the API has all of it."""
 
 
 @bp.get("/<project_key>/tasks")
@@ -66,7 +68,7 @@ def _show(state: State, number: int) -> str:
         description=render(task.description).html,
         plan=_plan(task),
         stage=_stage(task),
-        attempts=[_attempt(run) for run in Run.executions(task)],
+        attempts=_attempts(task),
         events=events,
         earlier=events[0].seq if events and events[0].seq > 1 else None,
         newest=before is None,
@@ -85,7 +87,7 @@ class ShownPlan:
     """Each step, its body as safe HTML, and how it is written."""
     hunks: list[compared.Hunk] | None
     generated: Plan | None
-    versions: list[Plan]
+    versions: list[int]
 
 
 def _plan(task: Task) -> ShownPlan | None:
@@ -101,7 +103,7 @@ def _plan(task: Task) -> ShownPlan | None:
         [(step, _html(step.body), source_of(text, step.number)) for step in steps_of(text)],
         compared.hunks(generated.text, text) if generated else [],
         generated if generated is not None and generated.version != plan.version else None,
-        Plan.versions(task.id),
+        Plan.numbers(task.id),
     )
 
 
@@ -137,13 +139,21 @@ class Attempt:
 
     run: Run
     report: str
-    events: list[RunEvent]
+    events: list[RunEvent] | None
+    """None where nobody asked for them: of the attempts before the last one."""
     cut: bool
 
 
-def _attempt(run: Run) -> Attempt:
-    events = RunEvent.newest(run.id, SHOWN)
-    return Attempt(run, _html(run.report) if run.report else "", events, bool(events) and events[0].seq > 1)
+def _attempts(task: Task) -> list[Attempt]:
+    runs = Run.executions(task)
+    asked_for = asked.number("attempt") or len(runs)
+    return [_attempt(run, number == asked_for) for number, run in enumerate(runs, 1)]
+
+
+def _attempt(run: Run, with_events: bool) -> Attempt:
+    events = RunEvent.newest(run.id, SHOWN, SHOWN_CHARACTERS) if with_events else None
+    cut = bool(events and events[0].seq > 1)
+    return Attempt(run, _html(run.report) if run.report else "", events, cut)
 
 
 def _proposal(task: Task) -> Proposal | None:
