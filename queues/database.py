@@ -54,9 +54,9 @@ class DatabaseThread:
                 await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
 
-    def close(self) -> None:
-        """Take no more steps; one that runs still ends by itself."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+    def close(self, wait: bool = False) -> None:
+        """Take no more steps; one that runs still ends by itself, for which this may wait."""
+        self._thread.shutdown(wait=wait, cancel_futures=True)
 
     async def _run(self, way: Callable[..., Any], step: Callable[..., T], args: tuple[Any, ...]) -> T:
         result: T = await asyncio.get_running_loop().run_in_executor(self._thread, way, step, args)

@@ -26,5 +26,7 @@ class InThread:
     def end(self) -> None:
         if self.thread.is_alive():
             self.stop()
+        # A step that still runs would give its connection back to a pool that is gone.
+        self.worker._database.close(wait=True)
         with self.app.app_context():
             db.engine.dispose()
