@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint, func, select
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text, UniqueConstraint, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from models.user import User
 
 STATUSES = ("pending", "planning", "review", "scheduled", "executing", "completed", "failed", "cancelled")
+PRIORITIES = ("low", "normal", "high", "urgent")
 APPROVAL = ("pending_plan", "pending_approval", "approved", "rejected")
 PLANNABLE = ("pending", "planning", "review", "failed")
 """Where a plan can be asked for: a new one discards what is there."""
@@ -62,6 +63,7 @@ class Task(Row, Stateful, Model):
             "approval_status in ('pending_plan', 'pending_approval', 'approved', 'rejected')",
             name="approval_status",
         ),
+        CheckConstraint("priority in ('low', 'normal', 'high', 'urgent')", name="priority"),
         # A plan is decided on only while there is one.
         CheckConstraint("(plan_version is null) = (plan_digest is null)", name="planned"),
         CheckConstraint("status <> 'review' or plan_version is not null", name="reviewed"),
@@ -82,6 +84,8 @@ class Task(Row, Stateful, Model):
     description: Mapped[str] = mapped_column(Text, default="")
     status: Mapped[str] = mapped_column(String(9), default="pending")
     source: Mapped[str] = mapped_column(String(8))
+    priority: Mapped[str] = mapped_column(String(6), default="normal")
+    tags: Mapped[list[str]] = mapped_column(JSON, default=list)
     assignee_agent_key: Mapped[str | None] = mapped_column(String(32))
     proposal_id: Mapped[UUID | None] = mapped_column(ForeignKey("proposals.id"))
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("project_chat_messages.id"))

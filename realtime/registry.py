@@ -572,6 +572,8 @@ _ALL = (
             "plan_version",
             "plan_digest",
             "waits_since",
+            "priority",
+            "tags",
             "source",
             "assignee_agent_key",
             "proposal_id",

@@ -11,7 +11,7 @@ from models.message import LONGEST
 from models.plan import LONGEST as LONGEST_PLAN
 from models.proposal import LONGEST_REASON, OUTCOMES, STATUSES
 from models.run_event import KINDS as RUN_EVENTS
-from models.task import APPROVAL, LONGEST_REMARK
+from models.task import APPROVAL, LONGEST_REMARK, PRIORITIES
 from models.task import OUTCOMES as TASK_OUTCOMES
 from models.task import STATUSES as TASK_STATUSES
 from models.worker import CHAT, EXECUTORS
@@ -225,6 +225,8 @@ class TaskRow(ma.Schema):
     waits_since = fields.DateTime(
         allow_none=True, metadata={"description": "Since when a person has something to do here"}
     )
+    priority = fields.String(validate=validate.OneOf(PRIORITIES))
+    tags = fields.List(fields.String())
     source = fields.String()
     assignee_agent_key = fields.String(allow_none=True)
     proposal_id = fields.UUID(allow_none=True)
