@@ -289,11 +289,11 @@ class Task(Row, Stateful, Model):
         Raises as `reject` does.
         """
         by, plan = self._to_decide(session_id, digest, "failed")
-        before = self._approved()
-        failed = db.session.scalar(select(Run.id).where(Run.approval_id == before.id)) if before else None
-        if before is not None:
-            before.void(f"it failed, and {by.user.name} had it tried again")
-        return self._let_go("failed", by, plan, failed)
+        failed = Run.executions(self)[-1]
+        db.session.get_one(Approval, failed.approval_id).void(
+            f"it failed, and {by.user.name} had it tried again"
+        )
+        return self._let_go("failed", by, plan, failed.id)
 
     def stop(self, by: User) -> None:
         """End the execution: at once what has not begun, else by its worker. Conflict where nothing runs."""
@@ -339,6 +339,8 @@ class Task(Row, Stateful, Model):
     def why_not(self, approval: Approval) -> str | None:
         """Why this approval is not to be carried out; None while it says to the byte what stands here."""
         plan = self.plan
+        if not labs.enabled(FLAG, self.project_id):
+            return OFF
         if approval.voided_at is not None:
             return f"the approval is void: {approval.void_reason}"
         if (self.status, self.approval_status, approval.decision) != ("executing", "approved", "approved"):
@@ -386,11 +388,6 @@ class Task(Row, Stateful, Model):
         self._resolved(approval)
         self._log(by.key, "plan_approved", approval.digest, approval=str(approval.id), plan=plan.digest)
         return approval
-
-    def _approved(self) -> Approval | None:
-        """The approval in force."""
-        decided = (Approval.subject_id == self.id, Approval.decision == "approved")
-        return db.session.scalar(select(Approval).where(*decided, Approval.voided_at.is_(None)))
 
     def reject(self, session_id: UUID | None, digest: str, reason: str = "") -> Approval:
         """The plan will not be carried out: back to pending.

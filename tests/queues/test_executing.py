@@ -13,7 +13,7 @@ from sqlalchemy import select, text, update
 from agents.provider import ProviderSettings
 from agents.scripted import ScriptedTransport
 from agents.wire import Call, Say
-from models import Approval, Membership, Plan, Run, RunEvent, Task, db
+from models import Approval, Membership, Plan, Run, RunEvent, Task, db, labs
 from models.base import changed_rows, db_now
 from models.errors import Changed, Conflict, Forbidden
 from models.message import Draft
@@ -164,6 +164,14 @@ class TestOnlyWhatWasApproved:
         db.session.commit()
         assert (task_of(task_id).status, status_of(run_id)) == ("review", "cancelled")
 
+    def test_while_tasks_are_switched_off_nothing_is_carried_out(self, crew: Crew, task_id: UUID) -> None:
+        run_id = approve(crew, task_id)
+        labs.write(crew.project.id, {"task_threads": False})
+        db.session.commit()
+        assert PlanExecution.hold(run_id).claim("host:1") is None
+        db.session.commit()
+        assert (task_of(task_id).status, status_of(run_id)) == ("review", "error")
+
     def test_nobody_approves_another_plan_or_without_the_role_or_twice(
         self, crew: Crew, task_id: UUID
     ) -> None:
@@ -301,6 +309,28 @@ def test_tried_again_it_is_a_decision_and_a_run_of_its_own(crew: Crew, task_id: 
     approvals = db.session.scalars(select(Approval).order_by(Approval.attempt)).all()
     assert [(one.attempt, one.voided_at is None) for one in approvals] == [(1, False), (2, True)]
     assert approvals[0].digest == approvals[1].digest
+
+
+@pytest.mark.databases("sqlite")
+def test_a_second_plan_is_tried_again_by_its_own_approval(crew: Crew, task_id: UUID) -> None:
+    """The first plan failed too, and its approval is as little in force for the second as any."""
+    fail(approve(crew, task_id))
+    factories.plan(task_of(task_id), crew.mara, PLAN)
+    db.session.commit()
+    fail(approve(crew, task_id))
+
+    fail(approve(crew, task_id, "retry"))
+
+    approvals = db.session.scalars(select(Approval).order_by(Approval.decided_at)).all()
+    assert [(one.attempt, one.voided_at is None) for one in approvals] == [(1, True), (1, False), (2, True)]
+
+
+def fail(run_id: UUID) -> None:
+    held = PlanExecution.hold(run_id)
+    token = held.claim("host:1")
+    assert token is not None
+    assert held.failed(token, "The disk is full.")
+    db.session.commit()
 
 
 @pytest.mark.databases("sqlite")
