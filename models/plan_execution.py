@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-from models import audit
 from models.approval import Approval
 from models.base import db
-from models.run import LOST, Run
+from models.run import LOST
 from models.run_event import RunEvent
-from models.task import Task
+from models.task_run import TaskRun
 from models.text import told
 
 LONGEST_REPORT = 100_000
 
 
-@dataclass(frozen=True)
-class PlanExecution:
-    """Held until the transaction ends, in the order in which people's decisions hold them, too."""
+class PlanExecution(TaskRun):
+    """What has begun is never begun again: where nobody knows what became of it, a person looks."""
 
-    run: Run
-    task: Task
-    approval: Approval
-
-    @classmethod
-    def hold(cls, run_id: UUID) -> PlanExecution:
-        """These rows as they are now, locked; the log first, as for who decides."""
-        audit.lock()
-        run = db.session.get_one(Run, run_id)
-        task = db.session.get_one(Task, run.task_id)
-        db.session.refresh(task, with_for_update=True)
-        db.session.refresh(run, with_for_update=True)
-        approval = db.session.get_one(Approval, run.approval_id)
-        db.session.refresh(approval)
-        return cls(run, task, approval)
+    @property
+    def approval(self) -> Approval:
+        """As it is now."""
+        return db.session.get_one(Approval, self.run.approval_id, populate_existing=True)
 
     def claim(self, worker: str) -> str | None:
         """The lease token; None when another was first, or it cannot be, and then a person decides again."""
@@ -47,13 +32,13 @@ class PlanExecution:
 
         What is not the same is void here, with the reason: the plan waits for a person again.
         """
-        if not self._held(token):
+        if not self.held_under(token):
             return False
         why = self.task.why_not(self.approval)
         if why is not None:
             self.run.end("error", f"Not carried out: {why}.", token)
             self.task.approval_fell(self.approval, why)
-            self._note("execution_refused", why)
+            self._say("execution_refused", why)
         return why is None
 
     def begin(self, token: str) -> bool:
@@ -62,7 +47,7 @@ class PlanExecution:
 
     def tell(self, token: str, events: list[tuple[str, str]]) -> bool:
         """Keep what happens, (kind, content) in order; False when the lease was lost."""
-        if not self._held(token):
+        if not self.held_under(token):
             return False
         RunEvent.add(self.run, events)
         return True
@@ -81,7 +66,7 @@ class PlanExecution:
         if not self.run.stopped(token, words, told(report, LONGEST_REPORT), usage):
             return False
         self.task.executed("failed", words)
-        self._note("execution_stopped", words)
+        self._say("execution_stopped", words)
         return True
 
     def unknown(self, token: str, why: str) -> bool:
@@ -89,7 +74,7 @@ class PlanExecution:
         if not self.run.interrupt(token, why):
             return False
         self.task.interrupted()
-        self._note("execution_interrupted", why)
+        self._say("execution_interrupted", why)
         return True
 
     def put_back(self, token: str) -> bool:
@@ -104,7 +89,7 @@ class PlanExecution:
         elif became == "interrupted":
             self.task.interrupted()
         if became is not None:
-            self._note({"queued": "execution_requeued", "interrupted": "execution_interrupted"}.get(
+            self._say({"queued": "execution_requeued", "interrupted": "execution_interrupted"}.get(
                 became, "execution_failed"), LOST)  # fmt: skip
         return became is not None
 
@@ -114,15 +99,11 @@ class PlanExecution:
         said = told(report, LONGEST_REPORT)
         if not self.run.end(run_status, said, token, usage=usage):
             if self.run.note_late(token, said):
-                self._note("late_report", said)
+                self._say("late_report", said)
             return False
         self.task.executed(status, reason)
-        self._note(status, reason)
+        self._say(status, reason)
         return True
 
-    def _held(self, token: str) -> bool:
-        return self.run.lease_token == token and self.run.status == "running"
-
-    def _note(self, what: str, why: str) -> None:
-        audit.record("system", f"task.{what}", f"task {self.task.number}", project_id=self.task.project_id,
-                     digest=self.approval.digest, run=str(self.run.id), reason=why[:500])  # fmt: skip
+    def _say(self, what: str, why: str) -> None:
+        self.note(what, why, self.approval.digest)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from agents.executor import is_incomplete, pack
 from agents.quoting import storable
-from models.base import db
 from models.crashpoint import crashpoint
 from models.plan_execution import PlanExecution
-from models.project import Project
 from models.run_event import LONGEST
 from queues.here import here
-from queues.turns import Turns
+from queues.turns import Claimed, Turns
 
 if TYPE_CHECKING:
     from agents.loop import Outcome, Tools
@@ -36,18 +33,6 @@ TOLD_EVERY = 0.5
 KEPT = 4 << 20
 """Characters of one run that are kept; of what comes after, only that it was not."""
 NOT_KEPT = "More is not kept."
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """A run of kind `execution` that this worker holds."""
-
-    run_id: UUID
-    token: str
-    project_id: UUID
-    project_key: str
-    thread_id: UUID
-    agent_key: str
 
 
 class Journal:
@@ -113,7 +98,7 @@ class Journal:
 
 
 class Watched:
-    """The tools of an execution: each call that acts is told before it is made."""
+    """The tools of an execution: each call is told before it is made."""
 
     def __init__(self, tools: Tools, journal: Journal) -> None:
         self._tools, self._journal = tools, journal
@@ -159,19 +144,8 @@ async def _answered(
     turns: Turns, claimed: Claimed, given: Any, workspace: Any, shell: Shell
 ) -> tuple[Outcome, int]:
     """The outcome, and how many processes of the run are left."""
-    from agents.tools.tool import ToolContext
-
     journal = Journal(turns, claimed)
-    context = ToolContext(
-        claimed.project_id,
-        claimed.thread_id,
-        claimed.agent_key,
-        db=turns.database.read,
-        work=claimed.run_id,
-        workspace=workspace,
-        shell=shell,
-        output=journal.output,
-    )
+    context = turns.context(claimed, workspace, shell, journal.output)
     saving = asyncio.create_task(journal.keep_saving())
     try:
         outcome = await turns.answer(
@@ -193,11 +167,7 @@ def claim(run_id: UUID) -> Claimed | None:
     """Take it for this process; None when another was first, or it is not to be carried out."""
     held = PlanExecution.hold(run_id)
     token = held.claim(here())
-    if token is None:
-        return None
-    project = db.session.get_one(Project, held.task.project_id)
-    agent_key = str(held.run.params["agent_key"])
-    return Claimed(run_id, token, project.id, project.key, project.room.id, agent_key)
+    return Claimed.of(held, token) if token is not None else None
 
 
 def begin(claimed: Claimed) -> bool:

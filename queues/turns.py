@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from uuid import UUID
 
 from flask import Flask
 
 from agents.context import Pack
 from agents.shell import Isolation, Shell
+from models.base import db
+from models.project import Project
+from models.task_run import TaskRun
 from models.workspace import Workspace
 from queues.database import DatabaseThread
 
@@ -17,10 +21,48 @@ if TYPE_CHECKING:
     from agents.loop import Outcome, Tools
     from agents.provider import Provider, ProviderSettings
     from agents.shell.isolation import Profile
+    from agents.shell.shell import OnOutput
     from agents.sink import Sink
     from agents.tools.tool import Job, ToolContext
 
 PROFILES: dict[str, Profile] = {"planning": "planning", "execution": "execution"}
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A run that an agent does, and that this worker holds."""
+
+    run_id: UUID
+    kind: str
+    token: str
+    project_id: UUID
+    project_key: str
+    thread_id: UUID
+    agent_key: str
+
+    @classmethod
+    def of(cls, held: TaskRun, token: str) -> Self:
+        """Read in the transaction that claims it."""
+        project = db.session.get_one(Project, held.run.project_id)
+        return cls(
+            held.run.id, held.run.kind, token, project.id, project.key, project.room.id, held.agent_key
+        )
+
+
+class Work(Protocol):
+    """What an agent does in a run of one kind. But `carry_out`, each is a transaction of its own."""
+
+    def claim(self, run_id: UUID) -> Claimed | None:
+        """Take it for this process; None when another was first, or it is not to be done."""
+
+    def carry_out(self, turns: Turns, claimed: Claimed) -> Awaitable[None]:
+        """Do it, and write down how that ended."""
+
+    def put_back(self, claimed: Claimed) -> bool:
+        """Let another worker take it, or a person look."""
+
+    def broken(self, claimed: Claimed) -> bool:
+        """An error of ours ended it."""
 
 
 class Turns:
@@ -48,6 +90,23 @@ class Turns:
         if self.isolation is None:
             return None
         return Shell(self.isolation, workspace.ready(), run_id, profile=PROFILES[job])
+
+    def context(
+        self, claimed: Claimed, workspace: Workspace, shell: Shell | None, output: OnOutput | None = None
+    ) -> ToolContext:
+        """Whose turn it is, and what it may read and use."""
+        from agents.tools.tool import ToolContext
+
+        return ToolContext(
+            claimed.project_id,
+            claimed.thread_id,
+            claimed.agent_key,
+            db=self.database.read,
+            work=claimed.run_id,
+            workspace=workspace,
+            shell=shell,
+            output=output,
+        )
 
     async def answer(
         self, job: Job, given: Pack, context: ToolContext, sink: Sink, wrapped: Callable[[Tools], Tools]

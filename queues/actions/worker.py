@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,19 +13,23 @@ from uuid import UUID
 
 from flask import Flask
 
+from agents import planner
 from models.base import db
 from models.crashpoint import crashpoint
 from models.isolation import REFUSED
+from models.planning import Planning
 from models.run import Run
 from models.worker import RUNS
-from queues import executing, isolating, planning
+from queues import executing, isolating
 from queues.actions import InDatabase, InWorld, action_of, steps
 from queues.actions.job import CannotBeDone, Job, OutcomeUnknown
 from queues.actions.steps import Claimed
 from queues.database import AWAY
 from queues.loop import GIVE_UP_SECONDS, KEEP_SECONDS, WorkerLoop
 from queues.model import settings_of
-from queues.turns import Turns
+from queues.reading import Reading
+from queues.turns import Claimed as ByAgent
+from queues.turns import Turns, Work
 
 if TYPE_CHECKING:
     from agents.provider import ProviderSettings
@@ -35,8 +39,10 @@ log = logging.getLogger(__name__)
 RENEW_SECONDS = 5.0
 
 T = TypeVar("T")
-ByAgent = planning.Claimed | executing.Claimed
 AnyClaimed = Claimed | ByAgent
+
+WORKS: dict[str, Work] = {"plan": Reading(Planning, planner.pack), "execution": executing}
+"""What agents do, by the kind of a run."""
 
 
 class Doing:
@@ -93,8 +99,8 @@ class RunWorker(WorkerLoop[Doing]):
     async def give_back(self) -> None:
         """What was not begun waits for another worker; of what was, a person finds out what became."""
         tasks = self._tasks
-        for task in tasks:
-            task.cancel()
+        for doing in self._live.values():
+            doing.end()
         if tasks:
             _, left = await asyncio.wait(tasks, timeout=GIVE_UP_SECONDS)
             log.info("%d actions were given back", len(tasks) - len(left))
@@ -119,26 +125,21 @@ class RunWorker(WorkerLoop[Doing]):
         doing.task = asyncio.create_task(self._do(doing))
 
     async def _do(self, doing: Doing) -> None:
-        claimed = doing.claimed
-        match claimed:
-            case planning.Claimed():
-                await self._turn(planning, planning.make, claimed)
-            case executing.Claimed():
-                await self._turn(executing, executing.carry_out, claimed)
-            case _:
-                await self._act(claimed)
+        if isinstance(doing.claimed, Claimed):
+            await self._act(doing.claimed)
+        else:
+            await self._turn(doing.claimed)
 
-    async def _turn(
-        self, steps: Any, work: Callable[[Turns, Any], Awaitable[None]], claimed: ByAgent
-    ) -> None:
+    async def _turn(self, claimed: ByAgent) -> None:
         """What an agent does, with the steps of its kind."""
+        work = WORKS[claimed.kind]
         try:
-            await work(self.turns, claimed)
+            await work.carry_out(self.turns, claimed)
         except asyncio.CancelledError:
-            await self._database.write(steps.put_back, claimed)
+            await self._database.write(work.put_back, claimed)
         except Exception:  # the row must not wait for its lease to run out
             log.exception("run %s failed", claimed.run_id)
-            await self._broken(steps.broken, claimed)
+            await self._broken(work.broken, claimed)
         finally:
             self._ended(claimed)
 
@@ -204,14 +205,10 @@ def _perform(app: Flask, action: InWorld, job: Job) -> str:
             db.session.rollback()
 
 
-STEPS: dict[str, Any] = {"action": steps, "plan": planning, "execution": executing}
-"""By the kind of a run."""
-
-
 def _claim(run_id: UUID) -> AnyClaimed | None:
     """None when another was first, or nobody wants it any more."""
-    claimed: AnyClaimed | None = STEPS[db.session.get_one(Run, run_id).kind].claim(run_id)
-    return claimed
+    kind = db.session.get_one(Run, run_id).kind
+    return steps.claim(run_id) if kind == "action" else WORKS[kind].claim(run_id)
 
 
 def worker_of(app: Flask) -> RunWorker:

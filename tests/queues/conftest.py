@@ -9,11 +9,13 @@ from flask_sqlalchemy import SQLAlchemy
 
 from agents.provider import ProviderSettings
 from agents.scripted import ScriptedTransport
+from queues.actions.worker import RunWorker
 from queues.chat import ChatWorker
 from tests.queues import acting
 from tests.queues.acting import Office, World
 from tests.queues.crew import Crew
 from tests.queues.in_thread import InThread
+from tests.queues.tasks import Start
 from tests.support.processes import wait_until
 
 
@@ -88,5 +90,22 @@ def act(make_app: Callable[..., Flask], office: Office) -> Iterator[Callable[...
         return started[-1]
 
     yield act
+    for running in started:
+        running.end()
+
+
+@pytest.fixture
+def worker(make_app: Callable[..., Flask], crew: Crew) -> Iterator[Start]:
+    """All are stopped in the end."""
+    started: list[InThread] = []
+
+    def start(script: Any) -> ScriptedTransport:
+        app = make_app(DRAIN_SECONDS=0.2)
+        transport = ScriptedTransport(script)
+        settings = ProviderSettings(api_key="key", transport=transport)
+        started.append(InThread(app, RunWorker(app, lambda: settings)))
+        return transport
+
+    yield start
     for running in started:
         running.end()

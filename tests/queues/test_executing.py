@@ -1,7 +1,7 @@
 """Carrying out approved plans: just what was approved, seen as it happens, ended when a person wants it."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from agents.provider import ProviderSettings
-from agents.scripted import ScriptedTransport
 from agents.wire import Call, Say
 from models import Approval, Membership, Plan, Run, RunEvent, Task, db, labs
 from models.base import changed_rows, db_now
@@ -20,32 +18,13 @@ from models.message import Draft
 from models.plan_execution import PlanExecution
 from models.posting import post
 from queues import isolating
-from queues.actions.worker import RunWorker
 from queues.sweeper import Sweeper
 from tests import factories
 from tests.queues.crew import Crew
-from tests.queues.in_thread import InThread
-from tests.queues.test_planning import read, session_of, task_of, wait
+from tests.queues.tasks import Start, read, session_of, task_of, wait
 from tests.support.processes import wait_until
 
 PLAN = "The note is there.\n\n## Write\n\n`echo hello > note.txt`"
-Start = Callable[[Any], ScriptedTransport]
-
-
-@pytest.fixture
-def worker(make_app: Callable[..., Flask], crew: Crew) -> Iterator[Start]:
-    started: list[InThread] = []
-
-    def start(script: Any) -> ScriptedTransport:
-        app = make_app(DRAIN_SECONDS=0.2)
-        transport = ScriptedTransport(script)
-        settings = ProviderSettings(api_key="key", transport=transport)
-        started.append(InThread(app, RunWorker(app, lambda: settings)))
-        return transport
-
-    yield start
-    for running in started:
-        running.end()
 
 
 @pytest.fixture

@@ -1,49 +1,26 @@
 """Planning: asked for by a person, made by an agent that only reads, and decided on by a person."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-from flask import Flask
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
-from agents.provider import ProviderSettings
-from agents.scripted import ScriptedTransport
 from agents.wire import Call, Fault, Say
-from models import Agent, Approval, AuditEntry, Plan, Run, Task, UserSession, db, labs
-from models.base import changed_rows, db_now, reading
+from models import Agent, Approval, AuditEntry, Plan, Run, Task, db, labs
+from models.base import changed_rows, db_now
 from models.errors import Changed, Conflict, Forbidden, Invalid
 from models.message import Draft, Message
 from models.planning import Planning
 from models.posting import post
-from queues.actions.worker import RunWorker
 from queues.sweeper import Sweeper
 from tests import factories
 from tests.queues.crew import Crew
-from tests.queues.in_thread import InThread
+from tests.queues.tasks import Start, read, session_of, task_of, wait
 from tests.support.processes import wait_until
 
 PLAN = "The disk gets room.\n\n## Look\n\n`df -h`\n\n## Clear\n\nRemove old logs."
-
-
-@pytest.fixture
-def worker(make_app: Callable[..., Flask], crew: Crew) -> Iterator[Callable[..., ScriptedTransport]]:
-    """`worker(script)` starts a worker of runs, with a script for a model."""
-    started: list[InThread] = []
-
-    def start(script: Any) -> ScriptedTransport:
-        app = make_app(DRAIN_SECONDS=0.2)
-        transport = ScriptedTransport(script)
-        settings = ProviderSettings(api_key="key", transport=transport)
-        started.append(InThread(app, RunWorker(app, lambda: settings)))
-        return transport
-
-    yield start
-    for running in started:
-        running.end()
 
 
 @pytest.fixture
@@ -54,26 +31,10 @@ def task_id(crew: Crew) -> UUID:
     return task.id
 
 
-def task_of(task_id: UUID) -> Task:
-    db.session.rollback()
-    return db.session.get_one(Task, task_id, populate_existing=True)
-
-
 def ask(crew: Crew, task_id: UUID, agent_key: str | None = None, remark: str = "") -> UUID:
     run_id = task_of(task_id).request_plan(crew.mara, agent_key, remark).id
     db.session.commit()
     return run_id
-
-
-def read(question: Callable[[Session], Any]) -> Any:
-    """In a session of its own: an open one would hold SQLite's lock against the worker."""
-    with reading(), Session(db.engine) as session:
-        return question(session)
-
-
-def wait(task_id: UUID, status: str) -> Task:
-    wait_until(lambda: read(lambda s: s.get_one(Task, task_id).status) == status, 15, f"{status} at last")
-    return task_of(task_id)
 
 
 def runs_of(task_id: UUID) -> list[str]:
@@ -91,14 +52,8 @@ def events_of(task_id: UUID) -> list[tuple[str, str, str]]:
     return [(event.event_type, event.author, event.words) for event in task_of(task_id).events(100)]
 
 
-def session_of(crew: Crew, who: str = "mara") -> UUID:
-    session, _ = UserSession.start(getattr(crew, who), "127.0.0.1", "pytest")
-    db.session.commit()
-    return session.id
-
-
 def test_an_agent_that_only_reads_makes_a_plan_which_waits_for_a_person(
-    crew: Crew, task_id: UUID, worker: Callable[..., ScriptedTransport]
+    crew: Crew, task_id: UUID, worker: Start
 ) -> None:
     def script(body: dict[str, Any]) -> Say:
         if len(body["messages"]) == 1:
@@ -144,7 +99,7 @@ def test_an_agent_that_only_reads_makes_a_plan_which_waits_for_a_person(
     ids=["no plan", "an error"],
 )
 def test_a_planning_that_fails_leaves_the_task_pending_with_the_reason(
-    crew: Crew, task_id: UUID, worker: Callable[..., ScriptedTransport], said: Say, why: str
+    crew: Crew, task_id: UUID, worker: Start, said: Say, why: str
 ) -> None:
     worker(lambda body: said)
     run_id = ask(crew, task_id)
@@ -159,7 +114,7 @@ def test_a_planning_that_fails_leaves_the_task_pending_with_the_reason(
 
 
 def test_a_new_plan_discards_the_one_before_and_stops_who_makes_it(
-    crew: Crew, task_id: UUID, worker: Callable[..., ScriptedTransport]
+    crew: Crew, task_id: UUID, worker: Start
 ) -> None:
     """The first worker's late answer changes nothing (I5)."""
     texts = iter(["slow", PLAN, f"{PLAN}\n\n## Watch"])
@@ -186,9 +141,7 @@ def test_a_new_plan_discards_the_one_before_and_stops_who_makes_it(
 
 
 @pytest.mark.databases("sqlite")
-def test_stopped_it_is_pending_again_and_the_worker_lets_go(
-    crew: Crew, task_id: UUID, worker: Callable[..., ScriptedTransport]
-) -> None:
+def test_stopped_it_is_pending_again_and_the_worker_lets_go(crew: Crew, task_id: UUID, worker: Start) -> None:
     worker(lambda body: Say(PLAN, first_delay=600))
     ask(crew, task_id)
     wait_runs(task_id, "running")
@@ -343,9 +296,7 @@ def test_who_cannot_plan_is_named(crew: Crew, task_id: UUID) -> None:
 
 
 @pytest.mark.databases("sqlite")
-def test_nothing_is_planned_where_tasks_are_switched_off(
-    crew: Crew, task_id: UUID, worker: Callable[..., ScriptedTransport]
-) -> None:
+def test_nothing_is_planned_where_tasks_are_switched_off(crew: Crew, task_id: UUID, worker: Start) -> None:
     ask(crew, task_id)
     labs.write(crew.project.id, {"task_threads": False})
     db.session.commit()
