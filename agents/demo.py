@@ -38,6 +38,8 @@ SEARCH = re.compile(r"\bsearch(?:\s+for)?\s+(?P<words>[^\n]+)", re.IGNORECASE)
 PROPOSE = re.compile(r"\bpropose\s+(?:an?\s+)?(?P<kind>\w+)[ \t:]*(?P<what>[^\n]*)", re.IGNORECASE)
 PLANNING = "You make the plan of one task."
 EXECUTING = "You carry out one approved plan."
+LOOKING = "A plan was carried out, and you look"
+SEEN = "**As planned, with remarks.** The demo read the report, and can see nothing else."
 NOTE = "mkdir -p notes && echo 'Written by the demo.' > notes/demo-plan.md && cat notes/demo-plan.md"
 DONE = "1. I looked at what the task asks for.\n2. I wrote `notes/demo-plan.md` and read it again."
 PLAN = """It only shows what a plan looks like.
@@ -76,6 +78,8 @@ def answer(body: dict[str, Any], delay: float = 0.0) -> Say:
             if result is None
             else _say(DONE, delay)
         )
+    if LOOKING in str(body["system"]):
+        return _say(SEEN, delay)
     if result is not None:
         return _say(_told(result), delay)
     asked = addressed(last)

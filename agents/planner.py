@@ -1,5 +1,6 @@
 """What a plan is made from: the task, what was said of it, and the remark of the person who asks."""
 
+from typing import Any
 from uuid import UUID
 
 from agents.authors import Authors
@@ -21,6 +22,8 @@ COMMENTS = 50
 ONE_COMMENT, ONE_TAIL = 4_000, 500
 TASK = "The task, which you plan now:"
 SAID = "What people said of it, oldest first:"
+REPORT = "An earlier plan failed. The report of its last attempt:"
+ONE_REPORT, REPORT_TAIL = 12_000, 4_000
 REMARK = "What the person who asks for the plan says, which counts as part of the task:"
 
 
@@ -28,7 +31,7 @@ def pack(run_id: UUID) -> Pack:
     """All that this plan is made from. Runs in a read transaction."""
     run = db.session.get_one(Run, run_id)
     task = db.session.get_one(Task, run.task_id)
-    asked = {"role": "user", "content": _asked(task, str(run.params.get("remark", "")))}
+    asked = {"role": "user", "content": _asked(task, run.params)}
     agent = Agent.by_key(run.project_id, str(run.params["agent_key"]), archived=True)
     assert agent is not None, "agents are archived, never deleted"
     return Pack(Turn(_system(agent), [asked], agent.model), BUDGET)
@@ -50,9 +53,9 @@ def _system(agent: Agent) -> str:
     )
 
 
-def _asked(task: Task, remark: str) -> str:
+def _asked(task: Task, wish: dict[str, Any]) -> str:
     """The task as data under one code, and the person's remark, if there is one, last."""
-    code = boundary()
+    code, remark = boundary(), str(wish.get("remark", ""))
     comments = [event for event in task.events(COMMENTS, of_type="comment") if event.user_id]
     authors = Authors(task.project_id)
     authors.meet(comments)
@@ -66,5 +69,9 @@ def _asked(task: Task, remark: str) -> str:
     ]
     parts = [TASK, quote(f"{task.title}\n\n{task.description}".strip(), f"task {task.number}", code)]
     parts += [SAID, *said] if said else []
+    if "report_of" in wish:
+        failed = db.session.get_one(Run, UUID(wish["report_of"]))
+        told = "\n\n".join(filter(None, [failed.error, failed.report]))
+        parts += [REPORT, quote(capped(told, ONE_REPORT, REPORT_TAIL), "report", code)]
     parts += [REMARK, quote(remark, "remark", code)] if remark else []
     return "\n\n".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 KIND, ORDER = "plan", "execution"
 """What a digest is of: a plan that is decided on, and the order to carry one out."""
+POST_OP = "oasis-op"
+"""The skill that looks after an execution, when who approves it wants so."""
 LONGEST = 40_000
 MOST_STEPS = 30
 LONGEST_STEP = 200
@@ -107,9 +110,12 @@ class Plan(Row, Model):
         )
 
     @classmethod
-    def versions(cls, task_id: UUID) -> list[Plan]:
-        """All of them, oldest first."""
-        return list(db.session.scalars(select(cls).where(cls.task_id == task_id).order_by(cls.version)))
+    def versions(cls, task_id: UUID, limit: int, before: int | None = None) -> list[Plan]:
+        """The last of them, or those before a version, oldest first."""
+        query = select(cls).where(cls.task_id == task_id)
+        if before is not None:
+            query = query.where(cls.version < before)
+        return list(db.session.scalars(query.order_by(cls.version.desc()).limit(limit)))[::-1]
 
     @property
     def said(self) -> dict[str, Any]:
@@ -130,9 +136,20 @@ class Plan(Row, Model):
         return digest_of(KIND, self.canonical) == self.digest
 
 
-def order_of(plan: Plan) -> tuple[bytes, str]:
-    """What an approval of the plan says, which is all that is carried out, and its digest."""
-    data = canonical({"v": 1, "plan": plan.said, "plan_digest": plan.digest})
+def order_of(plan: Plan, at: datetime | None = None, post_op: str | None = None) -> tuple[bytes, str]:
+    """What an approval of the plan says, which is all that is carried out, and its digest.
+
+    `at` is when; `post_op` is the revision of the skill that looks afterwards, None where nobody does.
+    """
+    data = canonical(
+        {
+            "v": 2,
+            "plan": plan.said,
+            "plan_digest": plan.digest,
+            "scheduled_time": at.astimezone(UTC).isoformat() if at else None,
+            "post_op": {"skill": POST_OP, "revision": post_op} if post_op is not None else None,
+        }
+    )
     return data, digest_of(ORDER, data)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.approval import Approval
 from models.base import db
-from models.run import LOST
+from models.run import LOST, Run
 from models.run_event import RunEvent
 from models.task_run import TaskRun
 from models.text import told
@@ -22,28 +22,34 @@ class PlanExecution(TaskRun):
         """As it is now."""
         return db.session.get_one(Approval, self.run.approval_id, populate_existing=True)
 
-    def claim(self, worker: str) -> str | None:
-        """The lease token; None when another was first, or it cannot be, and then a person decides again."""
-        token = self.run.take(worker)
-        return token if token is not None and self.stands(token) else None
+    def claim(self, worker: str, post_op: str | None = None) -> str | None:
+        """The lease token; None when another was first, or it cannot be, and then a person decides again.
 
-    def stands(self, token: str) -> bool:
+        `post_op` is the revision that the skill has here, of the look that may follow.
+        """
+        token = self.run.take(worker)
+        if token is None or not self.stands(token, post_op):
+            return None
+        self.task.execution_begun()
+        return token
+
+    def stands(self, token: str, post_op: str | None = None) -> bool:
         """Whether this worker still holds it, and what was approved is in force and the same to the byte.
 
         What is not the same is void here, with the reason: the plan waits for a person again.
         """
         if not self.held_under(token):
             return False
-        why = self.task.why_not(self.approval)
+        why = self.task.why_not(self.approval, self.run.run_after, post_op)
         if why is not None:
             self.run.end("error", f"Not carried out: {why}.", token)
             self.task.approval_fell(self.approval, why)
             self._say("execution_refused", why)
         return why is None
 
-    def begin(self, token: str) -> bool:
+    def begin(self, token: str, post_op: str | None = None) -> bool:
         """From now on it may have happened in the world; False when it must not begin."""
-        return self.stands(token) and self.run.begin(token)
+        return self.stands(token, post_op) and self.run.begin(token)
 
     def tell(self, token: str, events: list[tuple[str, str]]) -> bool:
         """Keep what happens, (kind, content) in order; False when the lease was lost."""
@@ -53,8 +59,14 @@ class PlanExecution(TaskRun):
         return True
 
     def done(self, token: str, report: str, usage: dict[str, Any] | None) -> bool:
-        """It is carried out; False when that was somebody else's to say: then the report is only kept."""
-        return self._end("success", "completed", token, report, "", usage)
+        """It is carried out; False when that was somebody else's to say: then the report is only kept.
+
+        Who looks afterwards is asked for in the same transaction.
+        """
+        ended = self._end("success", "completed", token, report, "", usage)
+        if ended and self.task.run_post_op:
+            Run.of_post_op(self.run)
+        return ended
 
     def failed(self, token: str, reason: str, report: str = "", usage: dict[str, Any] | None = None) -> bool:
         """It ended before its end, and why; False as in `done`."""
@@ -97,7 +109,7 @@ class PlanExecution(TaskRun):
         self, run_status: str, status: str, token: str, report: str, reason: str, usage: dict[str, Any] | None
     ) -> bool:
         said = told(report, LONGEST_REPORT)
-        if not self.run.end(run_status, said, token, usage=usage):
+        if not self.run.end(run_status, said, token, reason, usage=usage):
             if self.run.note_late(token, said):
                 self._say("late_report", said)
             return False

@@ -21,6 +21,8 @@ class Planning(TaskRun):
         if token is not None and not labs.enabled(FLAG, self.task.project_id):
             self.failed(token, OFF)
             return None
+        if token is not None:
+            self.task.planning_begun()
         return token
 
     def done(self, token: str, text: str, usage: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    or_,
     select,
     text,
     update,
@@ -47,7 +48,7 @@ class Run(Row, Stateful, Model):
     __tablename__ = "runs"
     __table_args__ = (
         UniqueConstraint("approval_id", "kind"),
-        CheckConstraint("kind in ('action', 'plan', 'execution')", name="kind"),
+        CheckConstraint("kind in ('action', 'plan', 'execution', 'post_op')", name="kind"),
         CheckConstraint(
             "status in ('queued', 'running', 'success', 'error', 'cancelled', 'interrupted')", name="status"
         ),
@@ -66,6 +67,8 @@ class Run(Row, Stateful, Model):
     task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id"))
     params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """What it was asked for with, as far as no approval says it."""
+    run_after: Mapped[datetime | None]
+    """Nobody takes it before."""
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(String(80))
@@ -83,16 +86,21 @@ class Run(Row, Stateful, Model):
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
 
     @classmethod
-    def of_plan(cls, task: Task, **params: Any) -> Run:
+    def of_plan(cls, task: Task, at: datetime | None, **params: Any) -> Run:
         """Let an agent make a plan of this task: it only reads, so a lost one is begun again."""
-        run = cls(project_id=task.project_id, kind="plan", task_id=task.id, params=params)
+        run = cls(project_id=task.project_id, kind="plan", task_id=task.id, run_after=at, params=params)
         db.session.add(run)
         db.session.flush()
         return run
 
     @classmethod
     def of_execution(
-        cls, task: Task, approval: Approval, agent_key: str, retry_of: UUID | None = None
+        cls,
+        task: Task,
+        approval: Approval,
+        agent_key: str,
+        at: datetime | None = None,
+        retry_of: UUID | None = None,
     ) -> Run:
         """Let the approved plan be carried out, by whoever takes the run."""
         run = cls(
@@ -100,8 +108,23 @@ class Run(Row, Stateful, Model):
             kind="execution",
             task_id=task.id,
             approval_id=approval.id,
+            run_after=at,
             retry_of=retry_of,
             params={"agent_key": agent_key},
+        )
+        db.session.add(run)
+        db.session.flush()
+        return run
+
+    @classmethod
+    def of_post_op(cls, execution: Run) -> Run:
+        """Let the same agent look after it, under the same approval."""
+        run = cls(
+            project_id=execution.project_id,
+            kind="post_op",
+            task_id=execution.task_id,
+            approval_id=execution.approval_id,
+            params=execution.params,
         )
         db.session.add(run)
         db.session.flush()
@@ -114,9 +137,14 @@ class Run(Row, Stateful, Model):
         return db.session.scalar(select(cls).where(unended, cls.task_id == task.id))
 
     @classmethod
-    def executions(cls, task: Task) -> list[Run]:
-        """Every attempt to carry out its plans, oldest first."""
-        query = select(cls).where(cls.task_id == task.id, cls.kind == "execution")
+    def of(cls, approval_id: UUID | None, kind: str) -> Run:
+        """The one of this kind that is done under an approval."""
+        return db.session.scalars(select(cls).where(cls.approval_id == approval_id, cls.kind == kind)).one()
+
+    @classmethod
+    def executions(cls, task: Task, kind: str = "execution") -> list[Run]:
+        """Every attempt to carry out its plans, oldest first; or every look that followed one."""
+        query = select(cls).where(cls.task_id == task.id, cls.kind == kind)
         return list(db.session.scalars(query.order_by(cls.created_at)))
 
     @classmethod
@@ -142,9 +170,13 @@ class Run(Row, Stateful, Model):
 
     @classmethod
     def waiting(cls, limit: int) -> list[UUID]:
-        """The ids of those that wait for a worker, oldest first; a project that is put away has its wait."""
+        """The ids of those that wait for a worker and whose time has come, oldest first.
+
+        A project that is put away has its wait.
+        """
+        due = or_(cls.run_after.is_(None), cls.run_after <= db_now())
         query = select(cls.id).join(Project, Project.id == cls.project_id).where(
-            _NOT_ENDED, cls.status == "queued", Project.archived_at.is_(None)
+            _NOT_ENDED, cls.status == "queued", due, Project.archived_at.is_(None)
         )  # fmt: skip
         return list(db.session.scalars(query.order_by(cls.created_at).limit(limit)))
 
@@ -215,8 +247,10 @@ class Run(Row, Stateful, Model):
             usage=usage,
         )
 
-    def end(self, status: str, told: str, token: str | None = None, **values: Any) -> bool:
+    def end(self, status: str, told: str, token: str | None = None, error: str = "", **values: Any) -> bool:
         """Success or error, once; without a token a person says so, and only of an interrupted one.
+
+        `error` is why, where the report does not say it.
 
         A report under the last token counts until then, however late it comes.
         """
@@ -229,7 +263,7 @@ class Run(Row, Stateful, Model):
             finished_at=db_now(),
             lease_until=None,
             report=told,
-            error=told if status == "error" else None,
+            error=(error or told) if status == "error" else None,
             **values,
         )
 

@@ -97,10 +97,20 @@ class Skill(Row, Model):
 
     @classmethod
     def ask_for_all(cls) -> int:
-        """Ask for every project whose flag is on, as a worker does that begins; how many there are."""
-        projects = db.session.scalars(select(Project.id).where(Project.archived_at.is_(None)))
-        asked = [cls.ask_for(one, None) for one in projects if labs.enabled(FLAG, one)]
-        return len(asked)
+        """Ask for every project whose flag is on, as a worker does that begins; how many there are.
+
+        Where one waits already, that one is enough.
+        """
+        projects = db.session.scalars(select(Project.id).where(Project.archived_at.is_(None))).all()
+        wanted = [one for one in projects if labs.enabled(FLAG, one) and not cls._asked(one)]
+        for project_id in wanted:
+            cls.ask_for(project_id, None)
+        return len(wanted)
+
+    @staticmethod
+    def _asked(project_id: UUID) -> bool:
+        last = ExecutorRequest.newest(project_id, KIND)
+        return last is not None and last.status == "queued"
 
 
 def configuration(project_id: UUID) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,11 +14,11 @@ from models import audit, labs
 from models.agent import Agent
 from models.approval import Approval
 from models.base import Model, Row, Stateful, db, utcnow
-from models.canonical import digest_of
+from models.canonical import digest_of, parse
 from models.decider import Decider
 from models.errors import Busy, Changed, Conflict
 from models.markup import Rendered
-from models.plan import KIND, ORDER, Plan, checked, order_of, with_step
+from models.plan import KIND, ORDER, POST_OP, Plan, checked, order_of, with_step
 from models.project import Project
 from models.run import Run
 from models.task_event import TaskEvent
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 STATUSES = ("pending", "planning", "review", "scheduled", "executing", "completed", "failed", "cancelled")
 PRIORITIES = ("low", "normal", "high", "urgent")
 APPROVAL = ("pending_plan", "pending_approval", "approved", "rejected")
-PLANNABLE = ("pending", "planning", "review", "failed")
+PLANNABLE = ("pending", "planning", "review", "scheduled", "failed")
 """Where a plan can be asked for: a new one discards what is there."""
 OUTCOMES = {"completed": ("success", "it was carried out"), "failed": ("error", "it was not carried out")}
 """What a person can find out of an interrupted execution: the status of its run, and the words for it."""
+LATEST = timedelta(days=366)
+"""How far ahead a time can be."""
 LONGEST_TITLE = 200
 LONGEST_REMARK = 2000
 LONGEST_DESCRIPTION = 20_000
@@ -67,6 +69,7 @@ class Task(Row, Stateful, Model):
         # A plan is decided on only while there is one.
         CheckConstraint("(plan_version is null) = (plan_digest is null)", name="planned"),
         CheckConstraint("status <> 'review' or plan_version is not null", name="reviewed"),
+        CheckConstraint("status <> 'scheduled' or scheduled_time is not null", name="scheduled"),
         CheckConstraint(
             "waits_since is null and status <> 'review' or"
             " waits_since is not null and status in ('review', 'executing')",
@@ -94,6 +97,10 @@ class Task(Row, Stateful, Model):
     plan_version: Mapped[int | None]
     """Which of its plans counts; none while there is none, or it was discarded."""
     plan_digest: Mapped[str | None] = mapped_column(String(64))
+    scheduled_time: Mapped[datetime | None]
+    """When its plan is made, while it is pending; else when it is, or was to be, carried out."""
+    run_post_op: Mapped[bool] = mapped_column(default=False)
+    """Whether the agent looks afterwards, when it went well."""
     waits_since: Mapped[datetime | None]
     """Since when a person has something to do here: to decide on the plan, or to look what became of it."""
 
@@ -199,47 +206,71 @@ class Task(Row, Stateful, Model):
         """What is at work on it, or waits to be."""
         return Run.open_of(self)
 
-    def request_plan(self, by: User, agent_key: str | None = None, remark: str = "") -> Run:
-        """Let an agent make a plan; the one that there was is discarded, and so is a planning that goes on.
+    def request_plan(
+        self,
+        by: User,
+        agent_key: str | None = None,
+        remark: str = "",
+        *,
+        at: datetime | None = None,
+        with_report: bool = False,
+    ) -> Run:
+        """Let an agent make a plan, now or at a time; one that there was is discarded, made or in the making.
 
-        Conflict where it cannot be planned, Invalid for an agent that cannot plan or a remark too long.
+        `with_report`: the agent is told the report of the last attempt. Conflict where it cannot be planned,
+        Invalid for an agent that cannot plan, a remark too long, and a time that is past or too far away.
         """
         said = clean(remark, "remark", longest=LONGEST_REMARK, shortest=0).strip()
+        at = checked_time(at)
         self._hold()
         agent = self._planner(agent_key)
         was = self.status
         if was not in PLANNABLE:
             raise Conflict(f"a task that is {was} is not planned", row=self)
-        self._stop_run()
+        told = {"agent_key": agent.key, "remark": said}
+        if with_report and (runs := Run.executions(self)):
+            told["report_of"] = str(runs[-1].id)
+        self._stop_run(f"{by.name} asked for another plan")
         self.advance(
             "status",
             PLANNABLE,
-            "planning",
+            "pending" if at else "planning",
             approval_status="pending_plan",
             assignee_agent_key=agent.key,
             plan_version=None,
             plan_digest=None,
             waits_since=None,
+            scheduled_time=at,
+            run_post_op=False,
         )
-        run = Run.of_plan(self, agent_key=agent.key, remark=said)
-        self._moved(was, UI, said, by.id)
-        self._log(f"person:{by.id}", "plan_requested", run=str(run.id))
+        run = Run.of_plan(self, at, **told)
+        self._moved(was, UI, said, by.id, at)
+        self._log(f"person:{by.id}", "plan_requested", run=str(run.id), **_when(at))
         return run
 
+    def planning_begun(self) -> None:
+        """The time that a person chose for it has come."""
+        if self.status == "pending":
+            self.advance("status", "pending", "planning", scheduled_time=None)
+            self._moved("pending", self.assignee_agent_key or UI)
+
     def stop_planning(self, by: User) -> None:
-        """Back to pending, without a plan. Conflict unless it is being planned."""
+        """Back to pending, without a plan. Conflict unless it is being planned, or is to be at a time."""
         self._hold()
-        self.advance("status", "planning", "pending", approval_status=None)
+        was = self.status
+        if self.run is None:
+            raise Conflict("nobody plans this", row=self)
+        self.advance("status", ("planning", "pending"), "pending", approval_status=None, scheduled_time=None)
         self._stop_run()
-        self._moved("planning", UI, "", by.id)
+        self._moved(was, UI, "", by.id)
         self._log(f"person:{by.id}", "planning_stopped")
 
     def cancel(self, by: User) -> None:
         """Nobody wants it any more. Conflict where it has ended, or is being carried out."""
         self._hold()
         was = self.status
-        self.advance("status", ("pending", "planning", "review", "failed"), "cancelled", waits_since=None)
-        self._stop_run()
+        self.advance("status", PLANNABLE, "cancelled", waits_since=None, scheduled_time=None)
+        self._stop_run(f"{by.name} cancelled the task")
         self._moved(was, UI, "", by.id)
         self._log(f"person:{by.id}", "cancelled")
 
@@ -258,7 +289,7 @@ class Task(Row, Stateful, Model):
 
     def unplanned(self, agent_key: str, reason: str) -> None:
         """There is no plan, and why: back to pending."""
-        self.advance("status", "planning", "pending", approval_status=None)
+        self.advance("status", ("planning", "pending"), "pending", approval_status=None, scheduled_time=None)
         self._moved("planning", agent_key, reason)
 
     # Deciding.
@@ -278,30 +309,57 @@ class Task(Row, Stateful, Model):
         self._log(by.key, "plan_edited", new.digest, before=digest)
         return new
 
-    def approve(self, session_id: UUID | None, digest: str) -> Approval:
-        """Let the plan be carried out, now. Raises as `reject` does."""
-        by, plan = self._to_decide(session_id, digest)
-        return self._let_go("review", by, plan)
+    def approve(
+        self, session_id: UUID | None, digest: str, at: datetime | None = None, post_op: str | None = None
+    ) -> Approval:
+        """Let the plan be carried out, now or at a time; `post_op` as in `order_of`.
 
-    def retry(self, session_id: UUID | None, digest: str) -> Approval:
+        Raises as `reject` does, and Invalid for a time that is past or too far away.
+        """
+        at = checked_time(at)
+        by, plan = self._to_decide(session_id, digest)
+        return self._let_go("review", by, plan, at, post_op)
+
+    def retry(self, session_id: UUID | None, digest: str, post_op: str | None = None) -> Approval:
         """It failed: a person decides once more on the same plan; a further approval, and a run of its own.
 
-        Raises as `reject` does.
+        `post_op` counts where somebody looks afterwards. Raises as `reject` does.
         """
         by, plan = self._to_decide(session_id, digest, "failed")
         failed = Run.executions(self)[-1]
         db.session.get_one(Approval, failed.approval_id).void(
             f"it failed, and {by.user.name} had it tried again"
         )
-        return self._let_go("failed", by, plan, failed.id)
+        return self._let_go("failed", by, plan, None, post_op if self.run_post_op else None, failed.id)
+
+    def take_back(self, by: User) -> None:
+        """Not at that time: the plan waits for a person again. Conflict unless it is scheduled."""
+        self._hold()
+        if self.status != "scheduled":
+            raise Conflict(f"a task that is {self.status} has no time to take back", row=self)
+        self._stop_run(f"{by.name} took it back")
+        self._review_again(UI, "", by.id)
+        self._log(f"person:{by.id}", "approval_taken_back", self.plan_digest)
+
+    def execution_begun(self) -> None:
+        """The time that a person chose for it has come."""
+        if self.status == "scheduled":
+            self.advance("status", "scheduled", "executing")
+            self._moved("scheduled", self.assignee_agent_key or UI)
 
     def stop(self, by: User) -> None:
-        """End the execution: at once what has not begun, else by its worker. Conflict where nothing runs."""
+        """End the execution, or the look after it; Conflict where nothing runs.
+
+        At once what has not begun or only reads, else its worker does.
+        """
         self._hold()
-        run = self.run if self.status == "executing" else None
+        run = self.run if self.status in ("executing", "completed") else None
         if run is None or run.status == "interrupted":
             raise Conflict("nothing runs here that could be stopped", row=self)
-        if not run.wish_stop(by.name):
+        if run.kind == "post_op":
+            run.cancel()
+            self.record("agent_update", UI, user_id=by.id, post_op="cancelled")
+        elif not run.wish_stop(by.name):
             words = f"{by.name} stopped it before it began."
             run.cancel()
             self.executed("failed", words, by.id)
@@ -328,7 +386,7 @@ class Task(Row, Stateful, Model):
 
     def executed(self, status: str, why: str, user_id: UUID | None = None) -> None:
         """Completed or failed, and what a person should know of it."""
-        self.advance("status", "executing", status, waits_since=None)
+        self.advance("status", "executing", status, waits_since=None, scheduled_time=None)
         author = UI if user_id else self.assignee_agent_key or UI
         self._moved("executing", author, why, user_id)
 
@@ -336,31 +394,60 @@ class Task(Row, Stateful, Model):
         """Nobody saw its execution end: a person looks."""
         self.advance("status", "executing", "executing", waits_since=utcnow())
 
-    def why_not(self, approval: Approval) -> str | None:
-        """Why this approval is not to be carried out; None while it says to the byte what stands here."""
+    def why_not(self, approval: Approval, at: datetime | None, post_op: str | None) -> str | None:
+        """Why this approval is not to be carried out; None while it says to the byte what stands here.
+
+        `at` is when its run may begin, `post_op` the revision that the skill has here.
+        """
         plan = self.plan
         if not labs.enabled(FLAG, self.project_id):
             return OFF
         if approval.voided_at is not None:
             return f"the approval is void: {approval.void_reason}"
-        if (self.status, self.approval_status, approval.decision) != ("executing", "approved", "approved"):
+        open = self.status in ("executing", "scheduled")
+        if not open or (self.approval_status, approval.decision) != ("approved", "approved"):
             return "this approval is not in force"
         if digest_of(ORDER, approval.canonical) != approval.digest:
             return "what is stored is not what was approved"
         if plan is None or not plan.whole or plan.digest != self.plan_digest:
             return "the plan that is stored is not the one that was shown"
-        if order_of(plan) != (approval.canonical, approval.digest):
-            return "the plan here is not the one that was approved"
+        here = order_of(plan, self.scheduled_time, post_op if self.run_post_op else None)
+        if at != self.scheduled_time or here != (approval.canonical, approval.digest):
+            return self._differs(approval, at, post_op)
         return None
+
+    def _differs(self, approval: Approval, at: datetime | None, post_op: str | None) -> str:
+        """What of the order is not what was approved."""
+        said = parse(approval.canonical)
+        if said.get("plan_digest") != self.plan_digest:
+            return "the plan here is not the one that was approved"
+        if at != self.scheduled_time or said.get("scheduled_time") != _iso(self.scheduled_time):
+            return "the time here is not the one that was approved"
+        approved = said.get("post_op")
+        if (approved is not None) != self.run_post_op:
+            return f"what follows it is not what was approved: /{POST_OP}"
+        if approved is not None and approved.get("revision") != post_op:
+            return f"the skill {POST_OP} is not the one that was approved"
+        return "the order here is not the one that was approved"
 
     def approval_fell(self, approval: Approval, why: str) -> None:
         """What was approved is not what stands here: it is void, and a person decides again."""
         if approval.voided_at is None:
             approval.void(why)
+        self._review_again(UI, why)
+
+    def _review_again(self, author: str, why: str, user_id: UUID | None = None) -> None:
+        was = self.status
         self.advance(
-            "status", "executing", "review", approval_status="pending_approval", waits_since=utcnow()
+            "status",
+            ("executing", "scheduled"),
+            "review",
+            approval_status="pending_approval",
+            waits_since=utcnow(),
+            scheduled_time=None,
+            run_post_op=False,
         )
-        self._moved("executing", UI, why)
+        self._moved(was, author, why, user_id)
 
     @classmethod
     def void_unbegun(cls, project_id: UUID, reason: str, approved_by: UUID | None = None) -> None:
@@ -372,21 +459,44 @@ class Task(Row, Stateful, Model):
             select(cls, Approval)
             .join(Run, Run.task_id == cls.id)
             .join(Approval, Approval.id == Run.approval_id)
-            .where(cls.project_id == project_id, Run.status == "queued", cls.status == "executing")
+            .where(
+                cls.project_id == project_id,
+                Run.status == "queued",
+                cls.status.in_(("executing", "scheduled")),
+            )
         )
         if approved_by is not None:
             waiting = waiting.where(Approval.user_id == approved_by)
         for task, approval in db.session.execute(waiting.order_by(cls.id)).all():
-            task._stop_run()
+            task._stop_run(reason)
             task.approval_fell(approval, reason)
             task._log("system", "approval_voided", approval.digest, reason=reason)
 
-    def _let_go(self, was: str, by: Decider, plan: Plan, retry_of: UUID | None = None) -> Approval:
-        approval = Approval.add(KIND, self.id, self.project_id, order_of(plan), "approved", by)
-        self.advance("status", was, "executing", approval_status="approved", waits_since=None)
-        Run.of_execution(self, approval, plan.agent_key, retry_of)
+    def _let_go(
+        self,
+        was: str,
+        by: Decider,
+        plan: Plan,
+        at: datetime | None,
+        post_op: str | None,
+        retry_of: UUID | None = None,
+    ) -> Approval:
+        order = order_of(plan, at, post_op)
+        approval = Approval.add(KIND, self.id, self.project_id, order, "approved", by)
+        self.advance(
+            "status",
+            was,
+            "scheduled" if at else "executing",
+            approval_status="approved",
+            waits_since=None,
+            scheduled_time=at,
+            run_post_op=post_op is not None,
+        )
+        Run.of_execution(self, approval, plan.agent_key, at, retry_of)
         self._resolved(approval)
-        self._log(by.key, "plan_approved", approval.digest, approval=str(approval.id), plan=plan.digest)
+        self._log(
+            by.key, "plan_approved", approval.digest, approval=str(approval.id), plan=plan.digest, **_when(at)
+        )
         return approval
 
     def reject(self, session_id: UUID | None, digest: str, reason: str = "") -> Approval:
@@ -449,13 +559,23 @@ class Task(Row, Stateful, Model):
             raise invalid("agent_key", "is an external agent, which cannot plan here")
         return agent
 
-    def _stop_run(self) -> None:
+    def _stop_run(self, reason: str = "") -> None:
+        """What goes on for it ends; an approval that nobody began is void, for this reason."""
         run = Run.open_of(self)
         if run is not None:
             run.cancel()
+        if run is not None and run.kind == "execution":
+            db.session.get_one(Approval, run.approval_id).void(reason)
 
-    def _moved(self, was: str, author: str, why: str = "", user_id: UUID | None = None) -> None:
-        self.record("status_change", author, why, user_id=user_id, before=was, after=self.status)
+    def _moved(
+        self,
+        was: str,
+        author: str,
+        why: str = "",
+        user_id: UUID | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        self.record("status_change", author, why, user_id=user_id, before=was, after=self.status, **_when(at))
 
     def _log(self, actor: str, what: str, digest: str | None = None, **detail: Any) -> None:
         audit.record(actor, f"task.{what}", f"task {self.number}", project_id=self.project_id,
@@ -522,6 +642,26 @@ class Task(Row, Stateful, Model):
                 if Task.by_number(self.project_id, self.number) is None:
                     raise
         raise Busy("too many tasks are made at once, try again in a moment")
+
+
+def checked_time(at: datetime | None) -> datetime | None:
+    """A time for something, to the second; Invalid unless it is to come, within a year."""
+    if at is None:
+        return None
+    if at.tzinfo is None:
+        raise invalid("at", "must say its time zone")
+    now = utcnow()
+    if not now < at <= now + LATEST:
+        raise invalid("at", f"must be a time to come, within {LATEST.days} days")
+    return at.astimezone(UTC).replace(microsecond=0)
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat() if at else None
+
+
+def _when(at: datetime | None) -> dict[str, str]:
+    return {"scheduled_time": at.astimezone(UTC).isoformat()} if at else {}
 
 
 def _names(plan: Plan) -> dict[str, Any]:

@@ -48,12 +48,18 @@ class TaskEvent(Row, Model):
             return "proposed it, and it was approved" if proposed else "made it of a message"
         if self.event_type == "status_change":
             before, after = str(meta.get("before")), str(meta.get("after"))
+            if "scheduled_time" in meta:
+                return "asked for a plan at a time of his choice"
+            if (before, self.author != "ui") == ("pending", True):
+                return "began to plan, at the time that was chosen"
             return MOVES.get((before, after), f"moved it to {after}")
         if self.event_type == "approval_request":
             made = "changed the plan" if self.user_id else "made a plan"
             return f"{made}: version {meta.get('plan_version')}"
         if self.event_type == "approval_resolved":
             return f"{meta.get('status')} the plan"
+        if "post_op" in meta:
+            return LOOKED.get(str(meta["post_op"]), "looked afterwards")
         return self.event_type.replace("_", " ")
 
 
@@ -62,9 +68,19 @@ MOVES = {
     ("planning", "planning"): "asked for a plan from the beginning",
     ("review", "planning"): "asked for another plan",
     ("failed", "planning"): "asked for another plan",
+    ("scheduled", "planning"): "asked for another plan",
     ("planning", "pending"): "ended the planning",
+    ("pending", "pending"): "took back the time of the planning",
+    ("scheduled", "executing"): "began at the time that was chosen",
+    ("scheduled", "review"): "took back the approval",
     ("executing", "completed"): "carried out the plan",
     ("executing", "failed"): "did not carry out the plan",
     ("executing", "review"): "voided the approval",
 }
 """What it means when somebody moved a task from one status to another."""
+
+LOOKED = {
+    "success": "looked afterwards, as /oasis-op says",
+    "error": "did not look afterwards to the end",
+    "cancelled": "stopped the look afterwards",
+}

@@ -6,10 +6,16 @@ from models.base import db
 from models.execution import Execution
 from models.plan_execution import PlanExecution
 from models.planning import Planning
+from models.post_op import PostOp
 from models.run import Run
 
-Held = Execution | Planning | PlanExecution
-KINDS: dict[str, type[Held]] = {"action": Execution, "plan": Planning, "execution": PlanExecution}
+Held = Execution | Planning | PlanExecution | PostOp
+KINDS: dict[str, type[Held]] = {
+    "action": Execution,
+    "plan": Planning,
+    "execution": PlanExecution,
+    "post_op": PostOp,
+}
 
 
 def hold(run_id: UUID) -> Held:

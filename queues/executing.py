@@ -11,8 +11,10 @@ from uuid import UUID
 from agents.executor import is_incomplete, pack
 from agents.quoting import storable
 from models.crashpoint import crashpoint
+from models.plan import POST_OP
 from models.plan_execution import PlanExecution
 from models.run_event import LONGEST
+from models.skill_folder import revision_of
 from queues.here import here
 from queues.turns import Claimed, Turns
 
@@ -165,14 +167,16 @@ async def _answered(
 
 def claim(run_id: UUID) -> Claimed | None:
     """Take it for this process; None when another was first, or it is not to be carried out."""
+    revision = revision_of(POST_OP)
     held = PlanExecution.hold(run_id)
-    token = held.claim(here())
+    token = held.claim(here(), revision)
     return Claimed.of(held, token) if token is not None else None
 
 
 def begin(claimed: Claimed) -> bool:
     """Once this is committed something may have happened in the world. False: it must not."""
-    return PlanExecution.hold(claimed.run_id).begin(claimed.token)
+    revision = revision_of(POST_OP)
+    return PlanExecution.hold(claimed.run_id).begin(claimed.token, revision)
 
 
 def tell(claimed: Claimed, events: list[tuple[str, str]]) -> bool:

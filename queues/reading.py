@@ -1,4 +1,4 @@
-"""Runs of an agent with tools that only read, whose answer is what comes of them: a plan is made so."""
+"""Runs of an agent whose tools only read: a plan is made so, and what an execution did is looked at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from agents.context import Pack
+from models.errors import Conflict
 from models.planning import Planning
+from models.post_op import PostOp
 from queues.here import here
 from queues.turns import Claimed, Turns
 
@@ -33,13 +35,17 @@ class Quiet:
 class Reading:
     """`rows` are those that change together, and `pack` says from what the answer is made."""
 
-    def __init__(self, rows: type[Planning], pack: Callable[[UUID], Pack]) -> None:
+    def __init__(self, rows: type[Planning | PostOp], pack: Callable[[UUID], Pack]) -> None:
         self._rows, self._pack = rows, pack
 
     async def carry_out(self, turns: Turns, claimed: Claimed) -> None:
         """Answer, and write down how that ended. Cancelled, it gives the run back."""
         certainly, database = turns.database.certainly, turns.database
-        given = await certainly(database.read, self._pack, claimed.run_id)
+        try:
+            given = await certainly(database.read, self._pack, claimed.run_id)
+        except Conflict as why:  # what it would be made from is not there any more
+            await certainly(database.write, self.failed, claimed, why.message)
+            return
         workspace = turns.workspace(claimed.project_key)
         shell = turns.shell("planning", workspace, claimed.run_id)
         context = turns.context(claimed, workspace, shell)
@@ -67,8 +73,11 @@ class Reading:
                 return held.put_back(claimed.token)
         return held.failed(claimed.token, outcome.error, outcome.text, outcome.usage)
 
+    def failed(self, claimed: Claimed, reason: str) -> bool:
+        return self._rows.hold(claimed.run_id).failed(claimed.token, reason)
+
     def put_back(self, claimed: Claimed) -> bool:
         return self._rows.hold(claimed.run_id).put_back(claimed.token)
 
     def broken(self, claimed: Claimed) -> bool:
-        return self._rows.hold(claimed.run_id).failed(claimed.token, BROKEN)
+        return self.failed(claimed, BROKEN)

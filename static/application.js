@@ -44,6 +44,7 @@ import UnreadController from "./controllers/unread_controller.js"
 import UnsentController from "./controllers/unsent_controller.js"
 import WaitingController from "./controllers/waiting_controller.js"
 import WaitingListController from "./controllers/waiting_list_controller.js"
+import WhenController from "./controllers/when_controller.js"
 
 Turbo.config.drive.progressBarDelay = 300
 
@@ -58,7 +59,7 @@ const controllers = {
   suggestions: SuggestionsController, theme: ThemeController, timeline: TimelineController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController, unsent: UnsentController,
   needs: NeedsController, notify: NotifyController, proposal: ProposalController, proposals: ProposalsController,
-  waiting: WaitingController, "waiting-list": WaitingListController,
+  waiting: WaitingController, "waiting-list": WaitingListController, when: WhenController,
 }
 for (const [name, controller] of Object.entries(controllers)) application.register(name, controller)
 

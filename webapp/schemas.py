@@ -225,6 +225,10 @@ class TaskRow(ma.Schema):
     waits_since = fields.DateTime(
         allow_none=True, metadata={"description": "Since when a person has something to do here"}
     )
+    scheduled_time = fields.DateTime(
+        allow_none=True, metadata={"description": "When it is planned (pending) or carried out"}
+    )
+    run_post_op = fields.Boolean(metadata={"description": "Whether `/oasis-op` follows when it went well"})
     priority = fields.String(validate=validate.OneOf(PRIORITIES))
     tags = fields.List(fields.String())
     source = fields.String()
@@ -243,11 +247,26 @@ class PlanWish(ma.Schema):
     remark = fields.String(
         load_default="", metadata={"maxLength": LONGEST_REMARK, "description": "The agent is told it"}
     )
+    at = fields.AwareDateTime(
+        load_default=None, allow_none=True, metadata={"description": "Not before; now without it"}
+    )
+    with_report = fields.Boolean(
+        load_default=False, metadata={"description": "The agent is told the report of the last attempt, too"}
+    )
 
 
 class PlanAsked(ma.Schema):
     mode = fields.String(validate=validate.OneOf(("direct", "backup")))
     task = fields.Nested(TaskRow)
+
+
+class PlanApproval(Shown):
+    at = fields.AwareDateTime(
+        load_default=None, allow_none=True, metadata={"description": "When it is carried out; now without it"}
+    )
+    run_post_op = fields.Boolean(
+        load_default=False, metadata={"description": "Let `/oasis-op` follow when it went well"}
+    )
 
 
 class PlanEdit(Shown):
@@ -274,6 +293,7 @@ class TaskRunRow(ma.Schema):
     status = fields.String()
     approval_id = fields.UUID(allow_none=True)
     retry_of = fields.UUID(allow_none=True)
+    run_after = fields.DateTime(allow_none=True, metadata={"description": "Nobody takes it before"})
     attempt = fields.Integer(metadata={"description": "How often it was handed out"})
     started_at = fields.DateTime(allow_none=True)
     finished_at = fields.DateTime(allow_none=True)
@@ -286,6 +306,11 @@ class TaskRunRow(ma.Schema):
 
 class TaskRunList(ma.Schema):
     runs = fields.List(fields.Nested(TaskRunRow))
+
+
+class PlanWindow(ma.Schema):
+    before = fields.Integer(load_default=None, allow_none=True, validate=validate.Range(1, LAST_SEQ))
+    limit = fields.Integer(load_default=20, validate=validate.Range(1, 100))
 
 
 class RunEventWindow(ma.Schema):

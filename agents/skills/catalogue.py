@@ -5,18 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from agents.skills.eligibility import Verdict, judge
-from agents.skills.folder import Reader, SkillFolder, Source
 from agents.skills.manifest import Manifest, manifest_of
 from agents.skills.surroundings import Surroundings
 from models.base import utcnow
+from models.skill_folder import FOLDER, ROOT, Reader, SkillFolder, Source
 from models.workspace import Workspace
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = "skills"
-"""In which both kinds lie: of this repository, and of a workspace."""
 MOST_SECONDS = 20.0
 """How long the skills of one root may take to be understood."""
 

@@ -10,11 +10,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.skills.folder import SkillFolder
 from agents.skills.frontmatter import Unreadable, parse
 from agents.skills.install import Install, install_of
 from agents.skills.listed import listed, systems
 from models.hidden import made_visible
+from models.skill_folder import SkillFolder
 from models.text import told
 
 NAMESPACES = ("openclaw", "clawdbot", "clawdis")

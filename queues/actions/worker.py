@@ -13,11 +13,12 @@ from uuid import UUID
 
 from flask import Flask
 
-from agents import planner
+from agents import planner, post_op
 from models.base import db
 from models.crashpoint import crashpoint
 from models.isolation import REFUSED
 from models.planning import Planning
+from models.post_op import PostOp
 from models.run import Run
 from models.worker import RUNS
 from queues import executing, isolating
@@ -41,7 +42,11 @@ RENEW_SECONDS = 5.0
 T = TypeVar("T")
 AnyClaimed = Claimed | ByAgent
 
-WORKS: dict[str, Work] = {"plan": Reading(Planning, planner.pack), "execution": executing}
+WORKS: dict[str, Work] = {
+    "plan": Reading(Planning, planner.pack),
+    "execution": executing,
+    "post_op": Reading(PostOp, post_op.pack),
+}
 """What agents do, by the kind of a run."""
 
 

@@ -4,6 +4,7 @@ const STYLES = {
   exact: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
   date: { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },
   full: { weekday: "long", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  planned: { weekday: "long", day: "numeric", month: "long", hour: "2-digit", minute: "2-digit", timeZoneName: "long" },
   day: { weekday: "long", day: "numeric", month: "long" },
   before: { day: "numeric", month: "short" },
 }
@@ -17,7 +18,7 @@ export function fillTimes(root) {
     const date = new Date(element.dateTime)
     if (Number.isNaN(date.getTime())) continue
     const { style } = element.dataset
-    const text = style === "ago" ? age(date) : style === "short" ? short(date) : formatted(date, style)
+    const text = style === "ago" ? age(date) : style === "short" ? short(date) : style === "until" ? distance(date) : formatted(date, style)
     if (element.textContent !== text) element.textContent = text
     if (!element.title) element.title = formatted(date, "full")
   }
@@ -35,6 +36,16 @@ export function age(date, now = new Date()) {
   if (minutes < 60) return `${minutes} min ago`
   const [count, unit] = minutes < 1440 ? [Math.floor(minutes / 60), "hour"] : [Math.floor(minutes / 1440), "day"]
   return `${count} ${unit}${count === 1 ? "" : "s"} ago`
+}
+
+// How long until then, in the two units that matter.
+export function distance(date, now = new Date()) {
+  const minutes = Math.round((date - now) / 60_000)
+  if (minutes < 0) return "past"
+  if (minutes < 1) return "in less than a minute"
+  const [days, hours, rest] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24, minutes % 60]
+  const said = days ? [days && `${days} d`, hours && `${hours} h`] : [hours && `${hours} h`, rest && `${rest} min`]
+  return `in ${said.filter(Boolean).join(" ")}`
 }
 
 export const dayKey = (date) => `${date.getFullYear()}-${date.getMonth()}-${date.getDate()}`

@@ -1,7 +1,7 @@
 """A person makes a task of a message, and everybody sees both sides of it."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import SLOW, House
 
@@ -52,7 +52,7 @@ def test_a_plan_is_made_changed_refused_and_carried_out(house: House) -> None:
     expect(theirs.get_by_role("button")).to_have_count(0)
 
     stage.get_by_label("Hint for the plan").fill("Not before ten.")
-    stage.get_by_role("button", name="Generate plan").click()
+    stage.get_by_role("button", name="Generate Plan").click()
 
     expect(theirs.locator("h2")).to_have_text("Plan v1 waits", timeout=SLOW)
     plan = mara.page.locator("#plan")
@@ -82,12 +82,12 @@ def test_a_plan_is_made_changed_refused_and_carried_out(house: House) -> None:
     expect(jonas.page.locator("ol.timeline")).to_contain_text("Mara Lindqvist rejected the plan")
     expect(jonas.page.locator("#plan .badge")).to_have_text("Rejected")
 
-    stage.get_by_role("button", name="Generate plan").click()
+    stage.get_by_role("button", name="Generate Plan").click()
     waits = elsewhere.page.locator(".needs__list > .pause")
     expect(waits).to_contain_text("Plan v3", timeout=SLOW)
     expect(elsewhere.page.locator("#nav-pages [data-controller=waiting]")).to_have_text("1 waiting")
     waits.get_by_role("link", name="Task 1").click()
-    elsewhere.page.get_by_role("button", name="Approve & run now").click(timeout=SLOW)
+    elsewhere.page.get_by_role("button", name="Approve & Run Now").click(timeout=SLOW)
 
     expect(theirs.locator("h2")).to_have_text("Completed", timeout=SLOW)
     attempt = jonas.page.locator("#attempts .run")
@@ -96,3 +96,52 @@ def test_a_plan_is_made_changed_refused_and_carried_out(house: House) -> None:
     attempt.get_by_text("What happened").click()
     expect(attempt.locator(".log")).to_contain_text("Written by the demo.")
     expect(jonas.page.locator("ol.timeline")).to_contain_text("Trunks carried out the plan")
+
+
+def choose_time(form: Locator, page: Page) -> None:
+    """In some seconds, as the picker says it: in the reader's own zone."""
+    form.get_by_label("Schedule").check()
+    local = """() => { const at = new Date(Date.now() + 4000 - new Date().getTimezoneOffset() * 60000)
+        return at.toISOString().slice(0, 19) }"""
+    form.get_by_label("Date and time").fill(page.evaluate(local))
+    expect(form).to_contain_text("(in less than a minute)")
+
+
+@pytest.mark.usefixtures("executor")
+def test_planned_and_carried_out_at_times_that_a_person_chose(house: House) -> None:
+    """And nobody decides on what he does not see: who writes at one version cannot approve the next."""
+    mara = house.enter("mara")
+    mara.say("The disk is full")
+    said = mara.message("The disk is full")
+    said.hover()
+    said.get_by_role("button", name="Promote to task").click()
+    said.get_by_role("link", name="Task 1").click()
+    stage = mara.page.locator("#stage")
+    choose_time(stage, mara.page)
+    stage.get_by_role("button", name="Schedule Plan").click()
+    expect(stage).to_contain_text("Take back")
+    expect(stage.locator("h2")).to_have_text("Plan v1 waits", timeout=SLOW)
+
+    other = house.enter("mara", "/oasis/tasks/1")
+    other.page.get_by_text("Edit this step").first.click()
+    other.page.get_by_label("Step 1").fill("## Half a thought")
+    mara.page.get_by_text("Edit this step").last.click()
+    mara.page.get_by_label("Step 2").fill("## Write it down\n\nInto `notes/disk.md`.")
+    mara.page.locator("#plan").get_by_role("button", name="Save").last.click()
+    expect(mara.page.locator("#plan-title")).to_have_text("Plan v2")
+    expect(other.page.locator("ol.timeline")).to_contain_text("changed the plan: version 2")
+    expect(other.page.locator("#plan-title")).to_have_text("Plan v1")
+    other.page.get_by_role("button", name="Approve & Run Now").click()
+    expect(other.page.locator("#stage [role=alert]:not([hidden])")).to_contain_text("version 2")
+    other.open("/oasis/tasks/1?plan=1")
+    expect(other.page.get_by_role("button", name="Approve & Run Now")).to_have_count(0)
+
+    choose_time(stage.locator("form").first, mara.page)
+    stage.get_by_label("Run /oasis-op after execution").check()
+    stage.get_by_role("button", name="Approve & Schedule Execution").click()
+    expect(stage.locator("h2")).to_have_text("Scheduled")
+    expect(stage.locator("dl")).to_contain_text("by Mara Lindqvist")
+    expect(stage.locator("h2")).to_have_text("Completed", timeout=SLOW)
+    looked = mara.page.locator("#attempts .run section")
+    expect(looked.locator(".badge")).to_have_text("Done", timeout=SLOW)
+    expect(looked).to_contain_text("As planned, with remarks.")

@@ -125,7 +125,7 @@ class TestOnlyWhatWasApproved:
         self, crew: Crew, task_id: UUID, worker: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The control: without the comparison the changed plan is carried out."""
-        monkeypatch.setattr(Task, "why_not", lambda self, approval: None)
+        monkeypatch.setattr(Task, "why_not", lambda *_: None)
         with pytest.raises(AssertionError):
             self.test_a_changed_byte_is_refused_and_asked_about(crew, task_id, worker, "order")
 

@@ -136,7 +136,7 @@ def test_a_new_plan_discards_the_one_before_and_stops_who_makes_it(
     assert task.plan_version == 2
     assert task.plan is not None
     assert "## Watch" in task.plan.text
-    assert [plan.version for plan in Plan.versions(task_id)] == [1, 2]
+    assert [plan.version for plan in Plan.versions(task_id, 10)] == [1, 2]
     assert db.session.get_one(Run, first).report is None
 
 

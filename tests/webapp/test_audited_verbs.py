@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -83,6 +84,7 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     f"PATCH {TASKS}/plan": ("task.plan_edited", {"text": "## Look twice"}),
     f"POST {TASKS}/plan/reject": ("task.plan_rejected", {"reason": "Not now."}),
     f"POST {TASKS}/plan/approve": ("task.plan_approved", {}),
+    f"POST {TASKS}/plan/take-back": ("task.approval_taken_back", {}),
     f"POST {TASKS}/plan/retry": ("task.plan_approved", {}),
     f"POST {TASKS}/settle": ("task.execution_settled", {"outcome": "failed", "note": "I looked"}),
     f"POST {TASKS}/stop": ("task.stop_wished", {}),
@@ -199,6 +201,10 @@ def as_it_begins(rule: str, site: Site, places: dict[str, str], db: SQLAlchemy) 
         case "/plan/retry":
             held, token = factories.begun(task, owner)
             held.failed(token, "it broke")
+        case "/plan/take-back":
+            session, _ = UserSession.start(owner, "127.0.0.1", "pytest")
+            db.session.flush()
+            task.approve(session.id, places["plan_digest"], utcnow() + timedelta(hours=1))
         case "/settle":
             held, token = factories.begun(task, owner)
             held.unknown(token, "its worker was lost")

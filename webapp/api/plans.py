@@ -6,10 +6,11 @@ from uuid import UUID
 from flask import Response, jsonify
 
 from models.base import db
-from models.errors import NotFound
-from models.plan import Plan, opening_of, steps_of
+from models.errors import Conflict, NotFound
+from models.plan import POST_OP, Plan, opening_of, steps_of
 from models.run import Run
 from models.run_event import RunEvent
+from models.skill_folder import revision_of
 from models.task import Task
 from models.worker import RUNS
 from queues.direct import direct_or_queued
@@ -18,10 +19,12 @@ from webapp import visible
 from webapp.auth import current_session, current_user, policy, require
 from webapp.limits import ApiBlueprint
 from webapp.schemas import (
+    PlanApproval,
     PlanAsked,
     PlanEdit,
     PlanList,
     PlanRow,
+    PlanWindow,
     PlanWish,
     Reject,
     RunEventList,
@@ -52,11 +55,13 @@ def says_plan(plan: Plan) -> dict[str, Any]:
 
 @bp.get("/tasks/<uuid:task_id>/plans")
 @policy("task.read")
+@bp.arguments(PlanWindow, location="query")
 @bp.response(200, PlanList)
-def index(task_id: UUID) -> Response:
-    """Every version, oldest first; the task says which one counts."""
+def index(window: dict[str, Any], task_id: UUID) -> Response:
+    """Its versions, or those before one, oldest first; the task says which one counts."""
     task = visible.task_of_id(task_id)
-    return jsonify({"plans": [says_plan(plan) for plan in Plan.versions(task.id)]})
+    found = Plan.versions(task.id, window["limit"], window["before"])
+    return jsonify({"plans": [says_plan(plan) for plan in found]})
 
 
 @bp.post("/tasks/<uuid:task_id>/plan")
@@ -64,12 +69,14 @@ def index(task_id: UUID) -> Response:
 @bp.arguments(PlanWish)
 @bp.response(202, PlanAsked)
 def request_plan(wish: dict[str, Any], task_id: UUID) -> tuple[Response, int]:
-    """Let an agent make a plan, from the beginning: one that is there, or is being made, is discarded.
+    """Let an agent make a plan, now or at a time: one that is there, or is being made, is discarded.
 
     `backup`: it waits until a worker of runs is back.
     """
     task = _to_plan(task_id)
-    task.request_plan(current_user(), wish["agent_key"], wish["remark"])
+    task.request_plan(
+        current_user(), wish["agent_key"], wish["remark"], at=wish["at"], with_report=wish["with_report"]
+    )
     mode = direct_or_queued(RUNS)
     said = says(task)
     db.session.commit()
@@ -98,12 +105,23 @@ def cancel(task_id: UUID) -> Response:
 
 @bp.post("/tasks/<uuid:task_id>/plan/approve")
 @policy("proposal.decide")
-@bp.arguments(Shown)
+@bp.arguments(PlanApproval)
 @bp.response(200, TaskRow)
 def approve(said: dict[str, Any], task_id: UUID) -> Response:
-    """Let the plan be carried out, now. 409 `changed` when this is not the plan that waits."""
+    """Let the plan be carried out, now or at a time. 409 `changed` when this is not the plan that waits."""
     task = _to_decide(task_id)
-    task.approve(current_session().id, said["digest"])
+    post_op = _post_op() if said["run_post_op"] else None
+    task.approve(current_session().id, said["digest"], said["at"], post_op)
+    return _done(task)
+
+
+@bp.post("/tasks/<uuid:task_id>/plan/take-back")
+@policy("task.plan")
+@bp.response(200, TaskRow)
+def take_back(task_id: UUID) -> Response:
+    """Not at the time that was chosen: the approval is void, and the plan waits for a person again."""
+    task = _to_plan(task_id)
+    task.take_back(current_user())
     return _done(task)
 
 
@@ -114,7 +132,7 @@ def approve(said: dict[str, Any], task_id: UUID) -> Response:
 def retry(said: dict[str, Any], task_id: UUID) -> Response:
     """It failed: decide once more on the same plan."""
     task = _to_decide(task_id)
-    task.retry(current_session().id, said["digest"])
+    task.retry(current_session().id, said["digest"], _post_op() if task.run_post_op else None)
     return _done(task)
 
 
@@ -197,6 +215,14 @@ def _to_decide(task_id: UUID) -> Task:
     task = visible.task_of_id(task_id)
     require("proposal.decide", task.project_id)
     return task
+
+
+def _post_op() -> str:
+    """The revision of the skill that is approved with the plan; Conflict where there is none."""
+    revision = revision_of(POST_OP)
+    if revision is None:
+        raise Conflict(f"the skill {POST_OP} is not here, or cannot be read")
+    return revision
 
 
 def _done(task: Task) -> Response:

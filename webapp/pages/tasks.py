@@ -120,6 +120,8 @@ class Stage:
     """Whether a worker of runs is there."""
     why: TaskEvent | None
     """Why it is where it is, when somebody said so."""
+    approved: TaskEvent | None
+    """Who let the plan be carried out."""
     planners: list[Agent]
 
 
@@ -129,6 +131,7 @@ def _stage(task: Task) -> Stage:
         run=task.run,
         executor=direct_or_queued(RUNS) == "direct",
         why=TaskEvent.last_of(task.id, ended),
+        approved=TaskEvent.last_of(task.id, "approval_resolved") if task.status == "scheduled" else None,
         planners=[agent for agent in Agent.of_project(task.project_id) if agent.queue is not None],
     )
 
@@ -139,6 +142,9 @@ class Attempt:
 
     run: Run
     report: str
+    looked: Run | None
+    """The look that followed it, and its report as safe HTML."""
+    seen: str
     events: list[RunEvent] | None
     """None where nobody asked for them: of the attempts before the last one."""
     cut: bool
@@ -146,14 +152,18 @@ class Attempt:
 
 def _attempts(task: Task) -> list[Attempt]:
     runs = Run.executions(task)
+    looks = {run.approval_id: run for run in Run.executions(task, "post_op")}
     asked_for = asked.number("attempt") or len(runs)
-    return [_attempt(run, number == asked_for) for number, run in enumerate(runs, 1)]
+    return [
+        _attempt(run, looks.get(run.approval_id), number == asked_for) for number, run in enumerate(runs, 1)
+    ]
 
 
-def _attempt(run: Run, with_events: bool) -> Attempt:
+def _attempt(run: Run, looked: Run | None, with_events: bool) -> Attempt:
     events = RunEvent.newest(run.id, SHOWN, SHOWN_CHARACTERS) if with_events else None
     cut = bool(events and events[0].seq > 1)
-    return Attempt(run, _html(run.report) if run.report else "", events, cut)
+    seen = looked.report if looked is not None else None
+    return Attempt(run, _html(run.report or ""), looked, _html(seen or ""), events, cut)
 
 
 def _proposal(task: Task) -> Proposal | None:

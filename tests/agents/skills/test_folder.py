@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.skills import catalogue, folder
+from agents.skills import catalogue
+from models import skill_folder
 from models.workspace import LARGEST
 from tests.agents.skills.shelf import Shelf, as_block, as_flow
 
@@ -15,7 +16,7 @@ TEXT = as_block({})
 
 def test_the_shipped_ones_are_whole_and_ready(shelf: Shelf) -> None:
     """What stands in skills/ keeps every rule that others are warned about."""
-    shelf.shipped = catalogue.ROOT
+    shelf.shipped = skill_folder.ROOT
 
     found = shelf.read()
 
@@ -148,7 +149,7 @@ def test_what_is_past_a_limit_is_blocked(
         inner.mkdir(exist_ok=True)
         (inner / "file").write_bytes(b"x" * 200)
     assert shelf.only().verdict.status == "ready"
-    monkeypatch.setattr(folder, limit, value)
+    monkeypatch.setattr(skill_folder, limit, value)
 
     found = shelf.only()
 
@@ -170,7 +171,7 @@ def test_there_are_limits_to_how_many_there_are_and_where(
 ) -> None:
     for name in ("one", "two", "three"):
         shelf.add(TEXT, name)
-    monkeypatch.setattr(folder, limit, value)
+    monkeypatch.setattr(skill_folder, limit, value)
 
     found = shelf.read()
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from models.errors import Invalid
@@ -15,6 +16,9 @@ from models.workspace import Workspace, digest_of
 
 Source = Literal["shipped", "project"]
 
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = "skills"
+"""In which both kinds lie: of this repository, and of a workspace."""
 MANIFESTS = ("SKILL.md", "skill.md")
 DEEPEST = 6
 """Folders inside each other, above a skill and in it."""
@@ -153,6 +157,18 @@ class Reader:
             if len(found) > MOST_FILES:
                 raise TooMuch(f"It has more than {MOST_FILES} files")
         return found
+
+
+def shipped(name: str) -> SkillFolder | None:
+    """The one of that name which ships, as it is now; None when there is none, or it cannot be read."""
+    folders = Reader("shipped", Workspace(ROOT), FOLDER).skills()
+    return next((one for one in folders if one.name == name and not one.problem), None)
+
+
+def revision_of(name: str) -> str | None:
+    """The revision of the one that ships; None as above."""
+    folder = shipped(name)
+    return folder.revision if folder is not None else None
 
 
 def _shown(path: str) -> str:
