@@ -74,7 +74,7 @@ def answer(body: dict[str, Any], delay: float = 0.0) -> Say:
         return _say(_plan(last), delay)
     if EXECUTING in str(body["system"]):
         return (
-            Say(calls=(Call("bash", {"command": NOTE}),), delay=delay)
+            Say(calls=(Call("begin_step", {"number": 1}), Call("bash", {"command": NOTE})), delay=delay)
             if result is None
             else _say(DONE, delay)
         )

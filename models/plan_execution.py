@@ -58,6 +58,13 @@ class PlanExecution(TaskRun):
         RunEvent.add(self.run, events)
         return True
 
+    def begin_step(self, token: str, number: int) -> bool:
+        """The agent says how far it is; False when the plan has no such step, or the lease was lost."""
+        if not self.held_under(token) or not 1 <= number <= (self.task.steps or 0):
+            return False
+        self.task.advance("status", "executing", "executing", step=number)
+        return True
+
     def done(self, token: str, report: str, usage: dict[str, Any] | None) -> bool:
         """It is carried out; False when that was somebody else's to say: then the report is only kept.
 

@@ -18,7 +18,7 @@ from models.canonical import digest_of, parse
 from models.decider import Decider
 from models.errors import Busy, Changed, Conflict
 from models.markup import Rendered
-from models.plan import KIND, ORDER, POST_OP, Plan, checked, order_of, with_step
+from models.plan import KIND, ORDER, POST_OP, Plan, checked, order_of, steps_of, with_step
 from models.project import Project
 from models.run import Run
 from models.task_event import TaskEvent
@@ -101,6 +101,9 @@ class Task(Row, Stateful, Model):
     """When its plan is made, while it is pending; else when it is, or was to be, carried out."""
     run_post_op: Mapped[bool] = mapped_column(default=False)
     """Whether the agent looks afterwards, when it went well."""
+    step: Mapped[int | None]
+    """The step of its plan that the agent began last, of so many `steps`, in the last attempt."""
+    steps: Mapped[int | None]
     waits_since: Mapped[datetime | None]
     """Since when a person has something to do here: to decide on the plan, or to look what became of it."""
 
@@ -491,6 +494,8 @@ class Task(Row, Stateful, Model):
             waits_since=None,
             scheduled_time=at,
             run_post_op=post_op is not None,
+            step=None,
+            steps=len(steps_of(plan.text)),
         )
         Run.of_execution(self, approval, plan.agent_key, at, retry_of)
         self._resolved(approval)

@@ -49,7 +49,7 @@ class TaskEvent(Row, Model):
         if self.event_type == "status_change":
             before, after = str(meta.get("before")), str(meta.get("after"))
             if "scheduled_time" in meta:
-                return "asked for a plan at a time of his choice"
+                return "chose a time for the plan"
             if (before, self.author != "ui") == ("pending", True):
                 return "began to plan, at the time that was chosen"
             return MOVES.get((before, after), f"moved it to {after}")

@@ -66,6 +66,11 @@ class Journal:
         if asyncio.get_running_loop().time() - self._saved_at > TOLD_EVERY:
             await self.save()
 
+    async def step(self, number: int) -> bool:
+        """Show it as the one that goes on; False when the plan has none of that number."""
+        database = self._database
+        return await database.certainly(database.write, begin_step, self._claimed, number)
+
     async def save(self) -> None:
         """Cancelled, it is still written: what is taken from the list is not lost."""
         await asyncio.shield(asyncio.create_task(self._save()))
@@ -120,6 +125,8 @@ class Watched:
 
 def _words(name: str, arguments: Any) -> str:
     given = arguments if isinstance(arguments, dict) else {}
+    if name == "begin_step":
+        return f"step {given.get('number')}"
     if name == "bash":
         return f"$ {given.get('command', '')}"
     return f"{name} {given.get('path') or given.get('query') or ''}".strip()
@@ -147,7 +154,7 @@ async def _answered(
 ) -> tuple[Outcome, int]:
     """The outcome, and how many processes of the run are left."""
     journal = Journal(turns, claimed)
-    context = turns.context(claimed, workspace, shell, journal.output)
+    context = turns.context(claimed, workspace, shell, output=journal.output, on_step=journal.step)
     saving = asyncio.create_task(journal.keep_saving())
     try:
         outcome = await turns.answer(
@@ -181,6 +188,10 @@ def begin(claimed: Claimed) -> bool:
 
 def tell(claimed: Claimed, events: list[tuple[str, str]]) -> bool:
     return PlanExecution.hold(claimed.run_id).tell(claimed.token, events)
+
+
+def begin_step(claimed: Claimed, number: int) -> bool:
+    return PlanExecution.hold(claimed.run_id).begin_step(claimed.token, number)
 
 
 def ended(claimed: Claimed, outcome: Outcome, left: int) -> bool:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from agents.loop import Outcome, Tools
     from agents.provider import Provider, ProviderSettings
     from agents.shell.isolation import Profile
-    from agents.shell.shell import OnOutput
     from agents.sink import Sink
     from agents.tools.tool import Job, ToolContext
 
@@ -92,7 +91,7 @@ class Turns:
         return Shell(self.isolation, workspace.ready(), run_id, profile=PROFILES[job])
 
     def context(
-        self, claimed: Claimed, workspace: Workspace, shell: Shell | None, output: OnOutput | None = None
+        self, claimed: Claimed, workspace: Workspace, shell: Shell | None, **more: Any
     ) -> ToolContext:
         """Whose turn it is, and what it may read and use."""
         from agents.tools.tool import ToolContext
@@ -105,7 +104,7 @@ class Turns:
             work=claimed.run_id,
             workspace=workspace,
             shell=shell,
-            output=output,
+            **more,
         )
 
     async def answer(

@@ -575,6 +575,8 @@ _ALL = (
             "waits_since",
             "scheduled_time",
             "run_post_op",
+            "step",
+            "steps",
             "priority",
             "tags",
             "source",

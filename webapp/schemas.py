@@ -229,6 +229,8 @@ class TaskRow(ma.Schema):
         allow_none=True, metadata={"description": "When it is planned (pending) or carried out"}
     )
     run_post_op = fields.Boolean(metadata={"description": "Whether `/oasis-op` follows when it went well"})
+    step = fields.Integer(allow_none=True, metadata={"description": "The step that the agent began last"})
+    steps = fields.Integer(allow_none=True, metadata={"description": "How many its plan has"})
     priority = fields.String(validate=validate.OneOf(PRIORITIES))
     tags = fields.List(fields.String())
     source = fields.String()

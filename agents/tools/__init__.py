@@ -2,6 +2,7 @@
 
 from agents.tools.agents_status import AGENTS_STATUS
 from agents.tools.bash import BASH, BASH_READ_ONLY
+from agents.tools.begin_step import BEGIN_STEP
 from agents.tools.edit import EDIT
 from agents.tools.files import FILES
 from agents.tools.list_docs import LIST_DOCS
@@ -12,6 +13,6 @@ from agents.tools.registry import Registry
 from agents.tools.search_messages import SEARCH_MESSAGES
 
 registry = Registry(
-    AGENTS_STATUS, BASH, BASH_READ_ONLY, *EDIT, *FILES, LIST_DOCS, *PROPOSE, READ_DOC, READ_THREAD,
-    SEARCH_MESSAGES,
+    AGENTS_STATUS, BASH, BASH_READ_ONLY, BEGIN_STEP, *EDIT, *FILES, LIST_DOCS, *PROPOSE, READ_DOC,
+    READ_THREAD, SEARCH_MESSAGES,
 )  # fmt: skip

@@ -37,7 +37,8 @@ class ToolContext:
     `db(fn, *args)` runs fn in the database thread, in an app context and a read transaction;
     `write(fn, *args)` in one that is committed. `work` is the same when a lost turn begins anew, and
     `lease` is not: the token under which its delivery is held. Where there are files to work on, `workspace`
-    holds them; where there are commands to run, `shell` runs them and `output` is told what they print.
+    holds them; where there are commands to run, `shell` runs them and `output` is told what they print. Where
+    a plan is carried out, `on_step` is told which step begins; False when it has none of that number.
     """
 
     project_id: UUID
@@ -50,6 +51,7 @@ class ToolContext:
     workspace: Workspace | None = None
     shell: Shell | None = None
     output: OnOutput | None = None
+    on_step: Callable[[int], Awaitable[bool]] | None = None
 
 
 class Arguments(BaseModel):

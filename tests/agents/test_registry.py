@@ -24,7 +24,7 @@ PROPOSING = [
 ]
 CHAT = sorted([*READING, *PROPOSING])
 LOOKING = ["list_files", "read_file", "search_files"]
-ACTING = ["bash", "create_file", "insert_in_file", "replace_in_file"]
+ACTING = ["bash", "begin_step", "create_file", "insert_in_file", "replace_in_file"]
 WORKING = {
     "planning": ["bash_read_only", *LOOKING],
     "audit": LOOKING,
@@ -70,7 +70,7 @@ def test_who_talks_may_propose_and_nobody_has_anything_else(job):
 def test_no_other_job_calls_what_works_on_the_machine(job, name):
     """I11; a control beneath: the same call is known to the job that may."""
     own = "planning" if name == "bash_read_only" else "execution"
-    arguments = {"command": "true", "path": "a", "text": "b", "old_text": "c", "new_text": "d"}
+    arguments = {"command": "true", "path": "a", "text": "b", "old_text": "c", "new_text": "d", "number": 1}
 
     for asked in {job, own}:
         toolset = registry.for_job(asked).bind(CONTEXT)

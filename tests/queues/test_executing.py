@@ -313,6 +313,15 @@ def fail(run_id: UUID) -> None:
 
 
 @pytest.mark.databases("sqlite")
+def test_the_agent_says_how_far_it_is(crew: Crew, task_id: UUID) -> None:
+    held, token = factories.begun(task_of(task_id), crew.mara)
+    assert (held.task.step, held.task.steps) == (None, 1)
+    assert [held.begin_step(token, number) for number in (0, 1, 2)] == [False, True, False]
+    assert not held.begin_step("another", 1)
+    assert held.task.step == 1
+
+
+@pytest.mark.databases("sqlite")
 def test_of_what_happened_the_last_is_read_within_bounds(crew: Crew, task_id: UUID) -> None:
     held, token = factories.begun(task_of(task_id), crew.mara)
     assert held.tell(token, [("output", letter * 100) for letter in "abcdef"])

@@ -111,7 +111,7 @@ def test_planned_and_carried_out_at_their_times_and_looked_at_afterwards(
     assert (run.report, look.report, task.status) == ("It is done.", LOOKED, "completed")
     assert [event.words for event in task.events(100)] == [
         "made it of a message",
-        "asked for a plan at a time of his choice",
+        "chose a time for the plan",
         "began to plan, at the time that was chosen",
         "made a plan: version 1",
         "approved the plan",

@@ -151,7 +151,7 @@ class Attempt:
 
 
 def _attempts(task: Task) -> list[Attempt]:
-    runs = Run.executions(task)
+    runs = [run for run in Run.executions(task) if run.started_at or task.status == "executing"]
     looks = {run.approval_id: run for run in Run.executions(task, "post_op")}
     asked_for = asked.number("attempt") or len(runs)
     return [
