@@ -147,6 +147,7 @@ async def carry_out(turns: Turns, claimed: Claimed) -> None:
     outcome, left = await _answered(turns, claimed, given, workspace, shell)
     crashpoint("execution.done")
     await certainly(write, ended, claimed, outcome, left)
+    crashpoint("execution.recorded")
 
 
 async def _answered(
