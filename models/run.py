@@ -1,4 +1,4 @@
-"""A run: one attempt to make a plan, or to carry out what a person approved."""
+"""A run: one attempt to make a plan, to look for findings, or to carry out what a person approved."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ from models.project import Project
 if TYPE_CHECKING:
     from models.task import Task
 
+AUDITS = {"ops-check": "Ops Check", "qa-audit": "QA Audit", "security-audit": "Security Audit"}
+"""By the key of the skill that each is."""
 LEASE_SECONDS = 30
 MAX_ATTEMPTS = 3
 """How often a run is handed out before it is given up: a worker that it kills must not take it for ever."""
 LOST = "its worker was lost"
 _UNENDED = "status IN ('queued', 'running')"
 _OPEN = text(_UNENDED)
+_AUDITING = text(f"{_UNENDED} AND audit IS NOT NULL")
 _NOT_ENDED = text(f"runs.{_UNENDED}")
 """Said beside a status that is looked for: in the very words of the index, or no database would use it."""
 
@@ -48,13 +51,23 @@ class Run(Row, Stateful, Model):
     __tablename__ = "runs"
     __table_args__ = (
         UniqueConstraint("approval_id", "kind"),
-        CheckConstraint("kind in ('action', 'plan', 'execution', 'post_op')", name="kind"),
+        CheckConstraint("kind in ('action', 'plan', 'execution', 'post_op', 'audit')", name="kind"),
         CheckConstraint(
             "status in ('queued', 'running', 'success', 'error', 'cancelled', 'interrupted')", name="status"
         ),
         # Nothing acts on the world but by an approval.
-        CheckConstraint("kind = 'plan' or approval_id is not null", name="approved"),
-        CheckConstraint("kind = 'action' or task_id is not null", name="of_a_task"),
+        CheckConstraint("kind in ('plan', 'audit') or approval_id is not null", name="approved"),
+        CheckConstraint("kind in ('action', 'audit') or task_id is not null", name="of_a_task"),
+        CheckConstraint("(kind = 'audit') = (audit is not null)", name="audits"),
+        Index(
+            "ix_runs_one_audit",
+            "project_id",
+            "audit",
+            unique=True,
+            sqlite_where=_AUDITING,
+            postgresql_where=_AUDITING,
+        ),
+        Index("ix_runs_audits", "project_id", "audit", "created_at"),
         Index("ix_runs_task_id", "task_id", "created_at"),
         Index("ix_runs_open", "created_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
     )
@@ -65,6 +78,10 @@ class Run(Row, Stateful, Model):
     approval_id: Mapped[UUID | None] = mapped_column(ForeignKey("approvals.id"))
     retry_of: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
     task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id"))
+    audit: Mapped[str | None] = mapped_column(String(16))
+    """Which one, of a run that is an audit; at most one of each is open in a project."""
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """What an audit looked at and found."""
     params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """What it was asked for with, as far as no approval says it."""
     run_after: Mapped[datetime | None]
@@ -92,6 +109,29 @@ class Run(Row, Stateful, Model):
         db.session.add(run)
         db.session.flush()
         return run
+
+    @classmethod
+    def of_audit(cls, project_id: UUID, name: str, **params: Any) -> Run:
+        """Let an audit be made: it only reads, so a lost one is begun again. The one that is open, if any."""
+        there = cls.open_audit(project_id, name)
+        if there is not None:
+            return there
+        run = cls(project_id=project_id, kind="audit", audit=name, params=params)
+        db.session.add(run)
+        db.session.flush()
+        return run
+
+    @classmethod
+    def open_audit(cls, project_id: UUID, name: str) -> Run | None:
+        which = (cls.project_id == project_id, cls.audit == name)
+        return db.session.scalar(select(cls).where(_NOT_ENDED, *which))
+
+    @classmethod
+    def audits(cls, project_id: UUID, name: str, limit: int) -> list[Run]:
+        """The last ones of this audit that have ended, newest first."""
+        ended = cls.status.not_in(("queued", "running"))
+        query = select(cls).where(cls.project_id == project_id, cls.audit == name, ended)
+        return list(db.session.scalars(query.order_by(cls.created_at.desc()).limit(limit)))
 
     @classmethod
     def of_execution(

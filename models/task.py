@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, Text, UniqueConstraint, func, select
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,6 +36,7 @@ from models.task_event import TaskEvent
 from models.text import clean, invalid
 
 if TYPE_CHECKING:
+    from models.finding import Finding
     from models.message import Message
     from models.user import User
 
@@ -45,6 +57,7 @@ FLAG = "task_threads"
 OFF = "tasks are switched off in Labs"
 UI = "ui"
 """The author of what a person did on a page; who it was, is in `user_id`."""
+_FOUND = text("fingerprint IS NOT NULL")
 
 
 class Task(Row, Stateful, Model):
@@ -60,7 +73,7 @@ class Task(Row, Stateful, Model):
             " 'cancelled')",
             name="status",
         ),
-        CheckConstraint("source in ('proposal', 'message')", name="source"),
+        CheckConstraint("source in ('proposal', 'message', 'finding')", name="source"),
         CheckConstraint(
             "approval_status in ('pending_plan', 'pending_approval', 'approved', 'rejected')",
             name="approval_status",
@@ -78,6 +91,15 @@ class Task(Row, Stateful, Model):
         # An agent's wish becomes a task by an approved proposal, and anything else is a person's own act.
         CheckConstraint("source <> 'proposal' or proposal_id is not null", name="proposed"),
         CheckConstraint("source <> 'message' or message_id is not null", name="promoted"),
+        CheckConstraint("(source = 'finding') = (fingerprint is not null)", name="found"),
+        Index(
+            "ix_tasks_fingerprint",
+            "project_id",
+            "fingerprint",
+            unique=True,
+            sqlite_where=_FOUND,
+            postgresql_where=_FOUND,
+        ),
     )
 
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
@@ -93,6 +115,10 @@ class Task(Row, Stateful, Model):
     proposal_id: Mapped[UUID | None] = mapped_column(ForeignKey("proposals.id"))
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("project_chat_messages.id"))
     """The message that was promoted, or that shows the proposal."""
+    fingerprint: Mapped[str | None] = mapped_column(String(96))
+    """By which an audit knows again what it found; see models.finding."""
+    gone_at: Mapped[datetime | None]
+    """Since when the audit does not find it any more."""
     approval_status: Mapped[str | None] = mapped_column(String(16))
     plan_version: Mapped[int | None]
     """Which of its plans counts; none while there is none, or it was discarded."""
@@ -117,9 +143,10 @@ class Task(Row, Stateful, Model):
         *,
         source: str,
         author: str,
-        user_id: UUID,
-        message_id: UUID,
+        user_id: UUID | None,
+        message_id: UUID | None = None,
         proposal_id: UUID | None = None,
+        finding: Finding | None = None,
     ) -> Task:
         """A pending task with its first event. `user_id` is the person without whom it would not be.
 
@@ -137,9 +164,13 @@ class Task(Row, Stateful, Model):
             assignee_agent_key=assignee_agent_key,
             proposal_id=proposal_id,
             message_id=message_id,
+            fingerprint=finding.fingerprint if finding else None,
+            priority=finding.priority if finding else "normal",
+            tags=finding.all_tags if finding else [],
         )
         task._number()
-        task.record("created", author, user_id=user_id, source=source)
+        more = {"audit": finding.audit} if finding else {}
+        task.record("created", author, user_id=user_id, source=source, **more)
         return task
 
     @classmethod
@@ -165,6 +196,73 @@ class Task(Row, Stateful, Model):
         )
         message.meta = message.meta | {"task": task.number}
         return task
+
+    # What audits find.
+
+    @classmethod
+    def from_finding(
+        cls, project_id: UUID, finding: Finding, author: str, user_id: UUID | None = None
+    ) -> tuple[Task, str]:
+        """The one task of what was found, and what that means: `new`, `known`, `back` or `dismissed`.
+
+        What had been closed and is found again is pending again; what a person cancelled stays so while it
+        is there. Conflict while tasks are switched off.
+        """
+        audit.lock()
+        which = (cls.project_id == project_id, cls.fingerprint == finding.fingerprint)
+        task = db.session.scalar(select(cls).where(*which).with_for_update())
+        if task is None:
+            words = f"{finding.description}\n\nEvidence, as {finding.audit_name} found it:\n\n"
+            words += _as_code(finding.evidence)
+            made = cls.create(
+                project_id, finding.title, words, None, source="finding", author=author, user_id=user_id,
+                finding=finding,
+            )  # fmt: skip
+            return made, "new"
+        return task, task._found(finding, author, user_id)
+
+    def _found(self, finding: Finding, author: str, user_id: UUID | None) -> str:
+        was, gone = self.status, self.gone_at
+        if was == "cancelled" and gone is None:
+            return "dismissed"
+        if was in ("completed", "cancelled"):
+            self.advance(
+                "status", was, "pending", approval_status=None, plan_version=None, plan_digest=None,
+                priority=finding.priority, gone_at=None,
+            )  # fmt: skip
+            self._moved(was, author, finding.evidence, user_id)
+            return "back"
+        if gone is not None:
+            self.gone_at = None
+        self._looked(finding.audit, author, user_id, finding.evidence, found=True)
+        return "back" if gone is not None else "known"
+
+    @classmethod
+    def still_found(cls, project_id: UUID, prefix: str) -> list[Task]:
+        """Those whose fingerprint begins so, and that were there when an audit looked last."""
+        fingerprints = cls.fingerprint.startswith(prefix, autoescape=True)
+        query = select(cls).where(cls.project_id == project_id, fingerprints, cls.gone_at.is_(None))
+        return list(db.session.scalars(query.order_by(cls.number).with_for_update()))
+
+    def vanished(self, audit_key: str, author: str, evidence: str, user_id: UUID | None = None) -> bool:
+        """The audit looked, and does not find it any more: whether that closed it.
+
+        What somebody plans, decides on or carries out is not closed under his hands, but says so.
+        """
+        closes = self.status in ("pending", "failed") and Run.open_of(self) is None
+        was, self.gone_at = self.status, utcnow()
+        db.session.flush()
+        if closes:
+            self.advance("status", was, "completed", waits_since=None)
+            self._moved(was, author, evidence, user_id)
+        elif was != "completed":
+            self._looked(audit_key, author, user_id, evidence, found=False)
+        return closes
+
+    def _looked(
+        self, audit_key: str, author: str, user_id: UUID | None, evidence: str, *, found: bool
+    ) -> None:
+        self.record("agent_update", author, evidence, user_id=user_id, audit=audit_key, found=found)
 
     @classmethod
     def of_message(cls, message_id: UUID) -> Task | None:
@@ -672,6 +770,11 @@ def _when(at: datetime | None) -> dict[str, str]:
 def _names(plan: Plan) -> dict[str, Any]:
     """What the timeline says of a plan."""
     return {"plan_version": plan.version, "digest": plan.digest}
+
+
+def _as_code(text: str) -> str:
+    """As Markdown in which nothing is formatted, whatever it says."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def _title_of(text: str) -> str:

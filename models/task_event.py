@@ -9,6 +9,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Model, Row, db
+from models.run import AUDITS
 
 
 class TaskEvent(Row, Model):
@@ -44,6 +45,8 @@ class TaskEvent(Row, Model):
         """What happened, as its line in the timeline says it."""
         meta = self.meta
         if self.event_type == "created":
+            if meta.get("source") == "finding":
+                return f"found it by {AUDITS[str(meta.get('audit'))]}"
             proposed = meta.get("source") == "proposal"
             return "proposed it, and it was approved" if proposed else "made it of a message"
         if self.event_type == "status_change":
@@ -53,6 +56,9 @@ class TaskEvent(Row, Model):
             if (before, self.author != "ui") == ("pending", True):
                 return "began to plan, at the time that was chosen"
             return MOVES.get((before, after), f"moved it to {after}")
+        if self.event_type == "agent_update" and meta.get("audit") in AUDITS:
+            again = "found it again by" if meta.get("found") else "did not find it any more by"
+            return f"{again} {AUDITS[meta['audit']]}"
         if self.event_type == "approval_request":
             made = "changed the plan" if self.user_id else "made a plan"
             return f"{made}: version {meta.get('plan_version')}"
@@ -76,6 +82,10 @@ MOVES = {
     ("executing", "completed"): "carried out the plan",
     ("executing", "failed"): "did not carry out the plan",
     ("executing", "review"): "voided the approval",
+    ("pending", "completed"): "did not find it any more, and closed it",
+    ("failed", "completed"): "did not find it any more, and closed it",
+    ("completed", "pending"): "found it again",
+    ("cancelled", "pending"): "found it again",
 }
 """What it means when somebody moved a task from one status to another."""
 

@@ -4,17 +4,19 @@ from uuid import UUID
 
 from models.base import db
 from models.execution import Execution
+from models.inspection import Inspection
 from models.plan_execution import PlanExecution
 from models.planning import Planning
 from models.post_op import PostOp
 from models.run import Run
 
-Held = Execution | Planning | PlanExecution | PostOp
+Held = Execution | Planning | PlanExecution | PostOp | Inspection
 KINDS: dict[str, type[Held]] = {
     "action": Execution,
     "plan": Planning,
     "execution": PlanExecution,
     "post_op": PostOp,
+    "audit": Inspection,
 }
 
 

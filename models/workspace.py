@@ -69,6 +69,8 @@ class Entry:
     name: str
     kind: Literal["file", "folder", "other"]
     size: int = 0
+    mode: int = 0
+    """Who may read and write it, as `chmod` says it."""
 
 
 class Workspace:
@@ -217,11 +219,13 @@ def _parts(path: str) -> list[str]:
 
 
 def _entry(found: os.DirEntry[str]) -> Entry:
-    if found.is_dir(follow_symlinks=False):
-        return Entry(found.name, "folder")
     with suppress(FileNotFoundError):  # it may be gone meanwhile
-        if found.is_file(follow_symlinks=False):
-            return Entry(found.name, "file", found.stat(follow_symlinks=False).st_size)
+        status = found.stat(follow_symlinks=False)
+        mode = stat.S_IMODE(status.st_mode)
+        if stat.S_ISDIR(status.st_mode):
+            return Entry(found.name, "folder", mode=mode)
+        if stat.S_ISREG(status.st_mode):
+            return Entry(found.name, "file", status.st_size, mode)
     return Entry(found.name, "other")
 
 

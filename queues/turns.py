@@ -12,6 +12,7 @@ from flask import Flask
 from agents.context import Pack
 from agents.shell import Isolation, Shell
 from models.base import db
+from models.inspection import Inspection
 from models.project import Project
 from models.task_run import TaskRun
 from models.workspace import Workspace
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from agents.sink import Sink
     from agents.tools.tool import Job, ToolContext
 
-PROFILES: dict[str, Profile] = {"planning": "planning", "execution": "execution"}
+PROFILES: dict[str, Profile] = {"planning": "planning", "execution": "execution", "audit": "planning"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Claimed:
     agent_key: str
 
     @classmethod
-    def of(cls, held: TaskRun, token: str) -> Self:
+    def of(cls, held: TaskRun | Inspection, token: str) -> Self:
         """Read in the transaction that claims it."""
         project = db.session.get_one(Project, held.run.project_id)
         return cls(
@@ -79,6 +80,11 @@ class Turns:
     async def close(self) -> None:
         if self._provider is not None:
             await self._provider.aclose()
+
+    def by_rule(self) -> bool:
+        """Whether no model is connected, so that there is only the demo."""
+        settings = self._settings()
+        return not (settings.api_key or settings.base_url)
 
     def workspace(self, project_key: str) -> Workspace:
         with self._app.app_context():

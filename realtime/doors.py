@@ -37,7 +37,7 @@ class Doors:
         self._closed: dict[str, frozenset[str]] = {}
         """What of each project's stream is closed."""
         self._kinds: dict[UUID, str] = {}
-        """In which kind of thread each proposal and run of the last look was made."""
+        """In which kind of thread each proposal and run of the last look was made, or behind which flag."""
         self._heard: set[UUID] = set()
         """Projects of which something was heard, but nothing is known."""
 
@@ -97,7 +97,10 @@ class Doors:
 def _kinds(rows: Rows) -> dict[UUID, str]:
     """The kind of thread behind each proposal and run; nothing else of a DM is on a project's stream."""
     kinds = {proposal.id: proposal.thread.kind for proposal in rows.of({Proposal.__tablename__})}
-    runs = [run.id for run in rows.of({Run.__tablename__})]
+    all_runs = rows.of({Run.__tablename__})
+    # What is part of a task, or finds some, is closed with them.
+    kinds |= {run.id: "tasks" for run in all_runs if run.kind != "action"}
+    runs = [run.id for run in all_runs if run.kind == "action"]
     if runs:
         of_runs = select(Run.id, Thread.kind).join(Approval, Approval.id == Run.approval_id)
         of_runs = of_runs.join(Proposal, Proposal.id == Approval.subject_id)

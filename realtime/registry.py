@@ -221,7 +221,7 @@ def _shown_by(run: Run) -> list[Proposal | Message | Task]:
 
 
 def _of_run(run: Run) -> list[str]:
-    if run.task_id is not None:
+    if run.task_id is not None or run.audit is not None:
         return _project(run)
     return [name for proposal in _carried_out(run) for name in _of_proposal(proposal)]
 
@@ -536,6 +536,7 @@ _ALL = (
             "approval_id",
             "retry_of",
             "task_id",
+            "audit",
             "params",
             "run_after",
             "attempt",
@@ -580,6 +581,8 @@ _ALL = (
             "priority",
             "tags",
             "source",
+            "fingerprint",
+            "gone_at",
             "assignee_agent_key",
             "proposal_id",
             "message_id",

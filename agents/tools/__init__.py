@@ -10,9 +10,10 @@ from agents.tools.propose import PROPOSE
 from agents.tools.read_doc import READ_DOC
 from agents.tools.read_thread import READ_THREAD
 from agents.tools.registry import Registry
+from agents.tools.report_findings import REPORT_FINDINGS
 from agents.tools.search_messages import SEARCH_MESSAGES
 
 registry = Registry(
     AGENTS_STATUS, BASH, BASH_READ_ONLY, BEGIN_STEP, *EDIT, *FILES, LIST_DOCS, *PROPOSE, READ_DOC,
-    READ_THREAD, SEARCH_MESSAGES,
+    READ_THREAD, REPORT_FINDINGS, SEARCH_MESSAGES,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from agents.reported import Reported
 from agents.shell import OnOutput, Shell
 from models.workspace import Workspace
 
@@ -39,6 +40,7 @@ class ToolContext:
     `lease` is not: the token under which its delivery is held. Where there are files to work on, `workspace`
     holds them; where there are commands to run, `shell` runs them and `output` is told what they print. Where
     a plan is carried out, `on_step` is told which step begins; False when it has none of that number.
+    Of an audit `reported` keeps what the agent says of its facts.
     """
 
     project_id: UUID
@@ -52,6 +54,7 @@ class ToolContext:
     shell: Shell | None = None
     output: OnOutput | None = None
     on_step: Callable[[int], Awaitable[bool]] | None = None
+    reported: Reported | None = None
 
 
 class Arguments(BaseModel):

@@ -21,7 +21,7 @@ from models.planning import Planning
 from models.post_op import PostOp
 from models.run import Run
 from models.worker import RUNS
-from queues import executing, isolating
+from queues import executing, inspecting, isolating
 from queues.actions import InDatabase, InWorld, action_of, steps
 from queues.actions.job import CannotBeDone, Job, OutcomeUnknown
 from queues.actions.steps import Claimed
@@ -46,6 +46,7 @@ WORKS: dict[str, Work] = {
     "plan": Reading(Planning, planner.pack),
     "execution": executing,
     "post_op": Reading(PostOp, post_op.pack),
+    "audit": inspecting,
 }
 """What agents do, by the kind of a run."""
 

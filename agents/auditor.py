@@ -1,0 +1,65 @@
+"""What an agent judges an audit from: the skill's text, and the facts that its rules collected."""
+
+import json
+from collections.abc import Sequence
+from uuid import UUID
+
+from agents.context import Docs, Pack, named
+from agents.prompts import prompt
+from agents.quoting import boundary, capped, quote
+from agents.skills.catalogue import ROOT
+from agents.turn import Turn
+from agents.usage import Budget
+from models.agent import Agent
+from models.base import db
+from models.finding import OTHER, Looked
+from models.project import Project
+from models.run import AUDITS, Run
+from models.workspace import Workspace
+
+BUDGET = Budget(turns=20, output_tokens=30_000, usd=1.00, seconds=600, answer_tokens=12_000)
+FACTS = "The facts that were collected just now, one line for each rule and each finding:"
+MOST = 60_000
+"""Characters of facts; what is left out becomes a task all the same."""
+
+
+def pack(run_id: UUID, looked: Sequence[Looked]) -> Pack:
+    """Runs in a read transaction."""
+    run = db.session.get_one(Run, run_id)
+    project = db.session.get_one(Project, run.project_id)
+    agent = Agent.by_key(run.project_id, str(run.params["agent_key"]), archived=True)
+    assert agent is not None, "agents are archived, never deleted"
+    docs = Docs(project.id)
+    system = prompt(
+        "audit",
+        name=named(agent.name),
+        key=agent.key,
+        title=f"Your role: {named(agent.title)}." if agent.title else "",
+        persona=agent.persona,
+        project=named(project.name),
+        mission=docs.mission,
+        docs=docs.of(agent.key),
+        audit=AUDITS[str(run.audit)],
+        skill=skill_text(str(run.audit)),
+        other=OTHER,
+    )
+    facts = quote(capped(_told(looked), MOST, MOST // 4), f"facts of {run.audit}", boundary())
+    return Pack(Turn(system, [{"role": "user", "content": f"{FACTS}\n\n{facts}"}], agent.model), BUDGET)
+
+
+def skill_text(name: str) -> str:
+    """What the shipped SKILL.md says below its frontmatter; a workspace cannot put another in its place."""
+    text = (Workspace(ROOT).read(f"skills/{name}/SKILL.md") or b"").decode()
+    return text.partition("\n---\n")[2].strip()
+
+
+def _told(looked: Sequence[Looked]) -> str:
+    lines = []
+    for rule in looked:
+        lines.append({"rule": rule.rule, "looked": rule.ran, "said": rule.said})
+        lines += [
+            {"rule": one.rule, "subject": one.subject, "title": one.title, "priority": one.priority,
+             "evidence": one.evidence}
+            for one in rule.findings
+        ]  # fmt: skip
+    return "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)

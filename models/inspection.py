@@ -1,0 +1,208 @@
+"""Making an audit: its run, and the tasks that come of what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from models import audit, labs
+from models.agent import Agent
+from models.base import db
+from models.errors import Conflict
+from models.finding import Finding, Looked, prefix
+from models.project import Project
+from models.run import AUDITS, Run
+from models.skill import Skill
+from models.task import FLAG, OFF, PRIORITIES, UI, Task
+from models.text import invalid, told
+from models.user import User
+
+MOST = 100
+"""Findings of one audit that become tasks; of what is left out, nothing is closed."""
+SHOWN = 300
+"""Characters of evidence that a report repeats; the task has all of it."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Held until the transaction ends, after the end of the log, as for who decides."""
+
+    run: Run
+
+    @classmethod
+    def ask_for(cls, project_id: UUID, name: str, by: User) -> Run:
+        """Let the audit be made, or the one that is open go on.
+
+        Invalid for an unknown one, Conflict while tasks are switched off or where its skill is blocked.
+        """
+        if name not in AUDITS:
+            raise invalid("audit", f"must be one of {', '.join(AUDITS)}")
+        if not labs.enabled(FLAG, project_id):
+            raise Conflict(OFF)
+        skill = skill_of(project_id, name)
+        if skill is not None and skill.status == "blocked":
+            raise Conflict(f"the skill {name} is blocked: {skill.reasons[0]['text']}")
+        audit.lock()
+        before = Run.open_audit(project_id, name)
+        if before is not None:
+            return before
+        run = Run.of_audit(project_id, name, asked_by=str(by.id), agent_key=_judge(project_id))
+        audit.record(f"person:{by.id}", "audit.asked", name, project_id=project_id, run=str(run.id))
+        return run
+
+    @classmethod
+    def hold(cls, run_id: UUID) -> Inspection:
+        """The row as it is now, locked; the log first."""
+        audit.lock()
+        run = db.session.get_one(Run, run_id)
+        db.session.refresh(run, with_for_update=True)
+        return cls(run)
+
+    def claim(self, worker: str) -> str | None:
+        """The lease token; None when another was first, or nothing may be found here now: then it failed."""
+        token = self.run.take(worker)
+        if token is not None and not labs.enabled(FLAG, self.run.project_id):
+            self.failed(token, f"Not made: {OFF}.")
+            return None
+        return token
+
+    def done(
+        self,
+        token: str,
+        looked: Sequence[Looked],
+        by: str | None = None,
+        note: str = "",
+        usage: dict[str, Any] | None = None,
+    ) -> bool:
+        """Let tasks come of it, and go; False when the lease was lost.
+
+        `by` is the agent that judged, none for a check by the rules alone; `note` says why.
+        """
+        if not self._held(token):
+            return False
+        if not labs.enabled(FLAG, self.run.project_id):
+            return self.failed(token, f"Nothing was kept: {OFF}.")
+        kept = _within_bounds(looked)
+        found = [self._task_of(finding, by) for rule in kept for finding in rule.findings]
+        closed = [said for rule in kept if rule.ran and rule.whole for said in self._gone(rule, by)]
+        result = {
+            "by": by,
+            "note": note,
+            "rules": [
+                {"rule": rule.rule, "title": rule.title, "said": told(rule.said, 500), "ran": rule.ran,
+                 "whole": rule.whole, "found": len(rule.findings)}
+                for rule in kept
+            ],
+            "findings": found,
+            "closed": closed,
+        }  # fmt: skip
+        self.run.end("success", _in_words(kept, found, closed), token, usage=usage, result=result)
+        self._note("ended", findings=len(found), closed=len(closed))
+        return True
+
+    def failed(self, token: str, reason: str) -> bool:
+        """Nothing was looked at to its end, so nothing is opened or closed; False when the lease was lost."""
+        ended = self._held(token) and self.run.end("error", told(reason), token)
+        if ended:
+            self._note("failed", reason=reason[:500])
+        return ended
+
+    def put_back(self, token: str) -> bool:
+        """The worker stops: another one begins anew."""
+        return self.run.put_back(token)
+
+    def lost(self) -> bool:
+        """Its worker is gone; False when somebody else was at it."""
+        became = self.run.lose()
+        if became == "error":
+            self._note("failed", reason=(self.run.report or "")[:500])
+        return became is not None
+
+    @property
+    def name(self) -> str:
+        return str(self.run.audit)
+
+    @property
+    def agent_key(self) -> str:
+        """The agent that may judge what is found; empty where none can."""
+        return str(self.run.params["agent_key"])
+
+    def _task_of(self, finding: Finding, by: str | None) -> dict[str, Any]:
+        task, became = Task.from_finding(self.run.project_id, finding, *self._author(by))
+        return {
+            "rule": finding.rule,
+            "title": finding.title,
+            "priority": finding.priority,
+            "evidence": told(finding.evidence, SHOWN),
+            "task": task.number,
+            "became": became,
+        }
+
+    def _gone(self, rule: Looked, by: str | None) -> list[dict[str, Any]]:
+        there = {finding.fingerprint for finding in rule.findings}
+        gone = [
+            task
+            for task in Task.still_found(self.run.project_id, prefix(self.name, rule.rule))
+            if task.fingerprint not in there
+        ]
+        author, user_id = self._author(by)
+        return [
+            {
+                "rule": rule.rule,
+                "title": task.title,
+                "task": task.number,
+                "said": told(rule.said, SHOWN),
+                "closed": task.vanished(self.name, author, f"{rule.title}: {rule.said}", user_id),
+            }
+            for task in gone
+        ]
+
+    def _author(self, by: str | None) -> tuple[str, UUID | None]:
+        """Of what it says of tasks: the agent that judged, or the person who had the rules look."""
+        return (by, None) if by else (UI, UUID(self.run.params["asked_by"]))
+
+    def _held(self, token: str) -> bool:
+        return self.run.lease_token == token and self.run.status == "running"
+
+    def _note(self, what: str, **detail: Any) -> None:
+        audit.record("system", f"audit.{what}", self.name, project_id=self.run.project_id,
+                     run=str(self.run.id), **detail)  # fmt: skip
+
+
+def skill_of(project_id: UUID, name: str) -> Skill | None:
+    """The skill that the audit is, as the executor found it; none before it looked, or without the flag."""
+    shipped = (one for one in Skill.of_project(project_id) if one.source == "shipped" and one.key == name)
+    return next(shipped, None)
+
+
+def _judge(project_id: UUID) -> str:
+    """The project's default agent, or the first one that can work here; empty where none can."""
+    project = db.session.get_one(Project, project_id)
+    here = [agent.key for agent in Agent.of_project(project_id) if agent.queue is not None]
+    return next((key for key in here if key == project.default_agent_key), next(iter(here), ""))
+
+
+def _within_bounds(looked: Sequence[Looked]) -> list[Looked]:
+    """The most urgent findings; a rule of which some are left out was not looked at as a whole."""
+    all_found = [finding for rule in looked for finding in rule.findings]
+    urgent = sorted(all_found, key=lambda finding: -PRIORITIES.index(finding.priority))
+    kept = {finding.fingerprint for finding in urgent[:MOST]}
+    return [_cut(rule, kept) for rule in looked]
+
+
+def _cut(rule: Looked, kept: set[str]) -> Looked:
+    there = tuple({one.fingerprint: one for one in rule.findings if one.fingerprint in kept}.values())
+    left_out = len({one.fingerprint for one in rule.findings}) - len(there)
+    return Looked(rule.rule, rule.title, rule.said, rule.ran, rule.whole and not left_out, there)
+
+
+def _in_words(looked: Sequence[Looked], found: list[Any], closed: list[Any]) -> str:
+    ran = sum(rule.ran for rule in looked)
+    said = f"{ran} of {len(looked)} checks were made. {_count(len(found), 'finding')}"
+    return f"{said}, {_count(len(closed), 'finding')} not there any more."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
