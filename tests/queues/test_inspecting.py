@@ -302,6 +302,18 @@ class TestReported:
         assert list(refused.value.fields) == [f"findings.1.{field}"]
         assert reported.empty, "all of a call, or nothing"
 
+    def test_a_build_that_believes_it_opens_a_second_task_for_one_fact(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The control of what is refused above."""
+        monkeypatch.setattr(Reported, "_check", lambda self, finding: None)
+        monkeypatch.setattr(Reported, "_judged", lambda self, fact: next(iter(self._said.values())))
+        desk.audit(saw(fact()))
+        reported = Reported("qa-audit", saw(fact()))
+        reported.add([self.said(subject="./README.md")])
+        desk.audit(reported.judged(), "trunks")
+        assert [task.status for task in desk.tasks()] == ["completed", "pending"]
+
     def test_what_it_saw_itself_is_never_closed_by_silence(self, desk: Desk) -> None:
         reported = Reported("qa-audit", saw())
         reported.add([self.said(rule="other", subject="src/app.py")])
