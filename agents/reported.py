@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agents.secrecy import without_secrets
 from models.errors import Invalid
 from models.finding import LONGEST_TEXT, OTHER, Finding, Looked
 from models.task import PRIORITIES
@@ -26,7 +27,7 @@ class Reported:
         added = {}
         for number, said in enumerate(findings):
             try:
-                finding = Finding(audit=self.audit, **said)
+                finding = Finding(audit=self.audit, **_without_secrets(said))
                 self._check(finding)
             except Invalid as wrong:
                 named = {f"findings.{number}.{name}": why for name, why in wrong.fields.items()}
@@ -75,3 +76,9 @@ class Reported:
         higher = max(fact.priority, said.priority, key=PRIORITIES.index)
         evidence = told(f"{fact.evidence}\n\nThe agent: {said.evidence}", LONGEST_TEXT - 50)
         return replace(said, priority=higher, evidence=evidence)
+
+
+def _without_secrets(said: dict[str, Any]) -> dict[str, Any]:
+    """It may have read some; what it says becomes a task for everybody in the project."""
+    words = ("title", "description", "evidence")
+    return {name: without_secrets(value) if name in words else value for name, value in said.items()}

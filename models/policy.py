@@ -25,6 +25,7 @@ RIGHTS: dict[str, str] = {
     "task.create": "member",
     "task.comment": "member",
     "task.plan": "operator",
+    "audit.run": "operator",
     "doc.read": "viewer",
     "doc.edit": "operator",
     "skill.read": "viewer",

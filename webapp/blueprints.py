@@ -9,12 +9,12 @@ from webapp.schemas import Error
 
 PAGES = (
     "probes", "setup", "sessions", "invites", "settings", "servers", "audit", "rooms", "dms", "tasks",
-    "agents", "skills", "knowledge", "needs_you",
+    "audits", "agents", "skills", "knowledge", "needs_you",
 )  # fmt: skip
 API = (
     "accounts", "invites", "tokens", "labs", "projects", "agents", "skills", "agent_work", "docs",
-    "threads", "messages", "reactions", "deliveries", "proposals", "tasks", "plans", "streams", "sockets",
-    "health", "chat",
+    "threads", "messages", "reactions", "deliveries", "proposals", "tasks", "plans", "audits", "streams",
+    "sockets", "health", "chat",
 )  # fmt: skip
 
 

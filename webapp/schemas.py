@@ -234,6 +234,12 @@ class TaskRow(ma.Schema):
     priority = fields.String(validate=validate.OneOf(PRIORITIES))
     tags = fields.List(fields.String())
     source = fields.String()
+    fingerprint = fields.String(
+        allow_none=True, metadata={"description": "By which an audit knows again what it found"}
+    )
+    gone_at = fields.DateTime(
+        allow_none=True, metadata={"description": "Since when an audit does not find it any more"}
+    )
     assignee_agent_key = fields.String(allow_none=True)
     proposal_id = fields.UUID(allow_none=True)
     message_id = fields.UUID(allow_none=True)

@@ -190,7 +190,7 @@ def todos(folder: Folder) -> Seen:
                 continue
             count += 1
             if len(re.findall(r"\w+", note["rest"])) < WORDS:
-                bare.append(f"{file.path}:{number} {line.strip()[:120]}")
+                bare.append(f"{file.path}:{number} {note[0].strip()[:120]}")
         if bare:
             what = "They say that something is to be done, and neither what nor why."
             _add_lines(seen, file.path, f"Notes without a reason in {file.path}", what, bare)

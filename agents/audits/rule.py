@@ -10,6 +10,7 @@ from uuid import UUID
 
 from agents.audits.folder import Folder
 from agents.errors import AgentError
+from agents.secrecy import without_secrets
 from agents.shell import Shell
 from models.errors import Invalid
 from models.finding import LONGEST_SUBJECT, LONGEST_TEXT, LONGEST_TITLE, Finding, Looked
@@ -53,7 +54,7 @@ class Seen:
     def add(
         self, subject: str, title: str, description: str, evidence: str, priority: str = "normal"
     ) -> None:
-        """Text of files and of programs may be anything: it is made to fit, and shows what it hides."""
+        """Text of files and of programs may be anything: it fits, tells no secret and hides nothing here."""
         self.found.append(
             {
                 "subject": _fits(subject, LONGEST_SUBJECT),
@@ -128,6 +129,6 @@ async def look_at(audit: str, rules: tuple[Rule, ...], place: Place) -> list[Loo
 
 
 def _fits(text: str, longest: int) -> str:
-    cut = told(text.strip() or "-", longest - 50)
+    cut = told(without_secrets(text.strip()) or "-", longest - 50)
     shown = made_visible(cut)
     return shown if len(shown) <= longest else cut.encode("ascii", "replace").decode()

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from agents.audits.folder import Folder, TextFile
 from agents.audits.rule import Rule, Seen, in_database, in_files
+from agents.secrecy import SECRETS, secrets_in
 from models.allowed_host import AllowedHost
 from models.base import db, utcnow
 from models.isolation import NONE, SENTENCES
@@ -30,21 +31,6 @@ DECIDERS = ("operator", "owner")
 LINES = 10
 """Lines of one file that are named."""
 
-SECRETS = {
-    "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
-    "an AWS key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    "a GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})\b"),
-    "a Slack token": re.compile(r"\bxox[abpors]-[A-Za-z0-9-]{10,}"),
-    "a key of a model provider": re.compile(r"\bsk-(?:ant-|proj-)?[A-Za-z0-9_-]{32,}"),
-    "a payment key": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
-    "a Google key": re.compile(r"\bAIza[A-Za-z0-9_-]{35}\b"),
-    "a token of Team Room": re.compile(r"\btrm_(?:agt|wrk|usr)_[A-Za-z0-9]{22}_[A-Za-z0-9]{43}_"),
-}
-ASSIGNED = re.compile(
-    r"""(?ix)(?:password|passwd|secret|api[_-]?key|access[_-]?token|auth[_-]?token)["']?\s*[:=]\s*
-    (?P<quote>["'])(?P<value>[^"'\s]{8,})(?P=quote)"""
-)
-PLACEHOLDER = re.compile(r"(?i)example|change.?me|your|placeholder|dummy|xxx|\*\*\*|\.\.\.|…|^[<${%]|^test")
 TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Characters that let text be read in another order than it stands in."""
 REQUIREMENT = re.compile(r"^\s*(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*(?P<rest>[^#;]*)")
@@ -55,7 +41,7 @@ def secrets(folder: Folder) -> Seen:
     seen = Seen(f"{len(folder.texts)} text files were searched for {len(SECRETS)} kinds of secrets.")
     for file in folder.texts:
         found = [
-            (number, kind) for number, line in enumerate(file.lines, 1) for kind in _secrets_in(line[:2000])
+            (number, kind) for number, line in enumerate(file.lines, 1) for kind in secrets_in(line[:2000])
         ]
         if found:
             sure = any(kind in SECRETS for _, kind in found)
@@ -68,13 +54,6 @@ def secrets(folder: Folder) -> Seen:
                 "high" if sure else "normal",
             )
     return seen
-
-
-def _secrets_in(line: str) -> list[str]:
-    kinds = [kind for kind, pattern in SECRETS.items() if pattern.search(line)]
-    if not kinds and (given := ASSIGNED.search(line)) and not PLACEHOLDER.search(given["value"]):
-        kinds.append("a value that is called a secret")
-    return kinds
 
 
 def hidden_order(folder: Folder) -> Seen:
@@ -171,7 +150,7 @@ def writable(folder: Folder) -> Seen:
             "workspace",
             "Every account of the machine may write files of the workspace",
             "Another program of this machine can change them. Take the right away: `chmod -R o-w`.",
-            f"{len(found)} files and folders:\n{shown}{more}",
+            f"{len(found)} of {len(real)} files and folders:\n{shown}{more}",
             "normal",
         )
     return seen

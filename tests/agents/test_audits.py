@@ -130,10 +130,15 @@ def test_nothing_is_found_where_nothing_is(root: Path) -> None:
 
 
 def test_a_secret_is_named_by_its_place_and_never_told(root: Path) -> None:
-    put(root, "a.py", f"k = '{KEY}'\nPASSWORD = 'hunter2hunter2'\n")
+    put(root, "a.py", f"k = '{KEY}'  # TODO\nPASSWORD = 'hunter2hunter2'\n# TODO {PEM}\n")
     [found] = look("security-audit", "secrets", uuid4(), root).findings
     assert (found.priority, found.subject) == ("high", "a.py")
-    assert not any(secret in repr(found) for secret in (KEY, "hunter2"))
+    [note] = look("qa-audit", "todos", uuid4(), root).findings
+    printed = Seen("")
+    printed.add("tests", "Tests fail", "They end with 1.", f"key={KEY}\napi_key = 'abcdefgh1'\n{PEM}\nMIIE")
+    assert "a.py:1 # TODO" in note.evidence
+    for secret in (KEY, "hunter2", "abcdefgh1", "MIIE", PEM):
+        assert secret not in repr((found, note, printed)), secret
 
 
 def test_what_everybody_may_write_is_found(root: Path) -> None:

@@ -271,13 +271,15 @@ class TestReported:
     def test_it_words_and_raises_and_never_lowers_or_leaves_out(self) -> None:
         facts = (fact(priority="high"), fact("b.md"), fact("c.md", priority="low"))
         reported = Reported("qa-audit", saw(*facts))
-        reported.add([self.said(), self.said(subject="b.md", priority="urgent")])
+        key = "AKIA" + "ABCDEFGHIJ234567"
+        reported.add([self.said(description=f"It is {key}."), self.said(subject="b.md", priority="urgent")])
         [links] = reported.judged()
         assert [(one.title, one.priority) for one in links.findings] == [
             ("Mend it", "high"),
             ("Mend it", "urgent"),
             ("Links in c.md lead nowhere", "low"),
         ]
+        assert links.findings[0].description == "It is [secret]."
         assert links.findings[0].fingerprint == facts[0].fingerprint
         assert links.findings[0].evidence == "README.md:3 → plan.md\n\nThe agent: e"
 

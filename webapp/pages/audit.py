@@ -37,6 +37,7 @@ ACTIONS = {
     "setup": "the first run",
     "proposal.": "decisions",
     "task.": "tasks and plans",
+    "audit.": "audits",
     "member.": "members and roles",
     "invite.": "invites",
     "token.": "tokens",

@@ -1,0 +1,95 @@
+"""Audits, tabs of Tasks: the last report of each, its findings with their tasks, and those before."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, render_template
+
+from models.inspection import skill_of
+from models.labs import enabled
+from models.run import AUDITS, Run
+from models.skill import FLAG, Skill
+from models.task import PRIORITIES
+from models.worker import RUNS
+from queues.direct import direct_or_queued
+from realtime import health
+from webapp import rendering, visible
+from webapp.auth import current_project, policy
+
+bp = Blueprint("audit_pages", __name__)
+
+LAST = 14
+NAMES = ", ".join(repr(name) for name in AUDITS)
+GRAVE = ("urgent", "high")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one audit said, in the groups in which it is read."""
+
+    run: Run
+    grave: list[dict[str, Any]]
+    other: list[dict[str, Any]]
+    dismissed: list[dict[str, Any]]
+    gone: list[dict[str, Any]]
+    blind: list[dict[str, Any]]
+    """Rules that could not look."""
+    passed: list[dict[str, Any]]
+    titles: dict[str, str]
+    """What each rule looks at."""
+
+    @classmethod
+    def of(cls, run: Run) -> "Report":
+        said: dict[str, Any] = run.result or {}
+        rules, findings = said.get("rules", []), said.get("findings", [])
+        findings = sorted(findings, key=lambda one: -PRIORITIES.index(one["priority"]))
+        there = [one for one in findings if one["became"] != "dismissed"]
+        return cls(
+            run,
+            [one for one in there if one["priority"] in GRAVE],
+            [one for one in there if one["priority"] not in GRAVE],
+            [one for one in findings if one["became"] == "dismissed"],
+            said.get("closed", []),
+            [rule for rule in rules if not rule["ran"]],
+            [rule for rule in rules if rule["ran"] and not rule["found"]],
+            {rule["rule"]: rule["title"] for rule in rules},
+        )
+
+    @property
+    def seconds(self) -> str:
+        """How long it took, in words."""
+        assert self.run.started_at
+        assert self.run.finished_at
+        seconds = (self.run.finished_at - self.run.started_at).total_seconds()
+        return "less than a second" if seconds < 1 else f"{seconds:.0f} s"
+
+    @property
+    def tone(self) -> str:
+        """How it ended, as a colour."""
+        if self.run.status != "success":
+            return "miss"
+        return "warn" if self.grave or self.other else "good"
+
+
+@bp.get(f"/<project_key>/tasks/<any({NAMES}):audit>")
+@policy("task.read")
+def show(project_key: str, audit: str) -> str:
+    project_id = current_project().id
+    visible.tasks(project_id)
+    reports = [Report.of(run) for run in Run.audits(project_id, audit, LAST)]
+    return render_template(
+        "tasks/audit.html",
+        **(rendering.page_layout() | {"health": health.status(RUNS), "executor_queue": RUNS}),
+        audit=audit,
+        name=AUDITS[audit],
+        running=Run.open_audit(project_id, audit),
+        executor=direct_or_queued(RUNS) == "direct",
+        reports=reports,
+        report=next((one for one in reports if one.run.status == "success"), None),
+        skill=_skill(audit),
+    )
+
+
+def _skill(audit: str) -> Skill | None:
+    project_id = current_project().id
+    return skill_of(project_id, audit) if enabled(FLAG, project_id) else None
