@@ -10,6 +10,8 @@ from flask.testing import FlaskClient
 from models.agent import Agent
 from models.base import db, utcnow
 from models.brain_doc import PROJECT, BrainDoc
+from models.finding import Finding, Looked
+from models.inspection import Inspection
 from models.labs import FLAGS
 from models.labs import write as write_labs
 from models.plan import Plan
@@ -18,6 +20,7 @@ from models.planning import Planning
 from models.policy import TOKEN_RIGHTS
 from models.project import Project
 from models.proposal import Proposal
+from models.run import Run
 from models.run_event import RunEvent
 from models.session import UserSession
 from models.skill import Skill
@@ -180,6 +183,25 @@ def plan(task: Task, by: User, text: str) -> Plan:
     made = task.plan
     assert made is not None
     return made
+
+
+def audited(of: Project, by: User, *findings: Finding) -> Run:
+    """An audit that a worker made to its end, of the kind of its findings; of none it is an Ops Check."""
+    name = findings[0].audit if findings else "ops-check"
+    held = Inspection.hold(Inspection.ask_for(of.id, name, by).id)
+    token = held.claim("host:1")
+    assert token is not None
+    rule = findings[0].rule if findings else "disk"
+    looked = Looked(rule, "What lies there", "All was looked at.", findings=findings)
+    blind = Looked("blind", "What cannot be seen", "Not looked at: it is dark.", ran=False)
+    assert held.done(token, [looked, blind])
+    return held.run
+
+
+def finding(subject: str = "README.md", **fields: Any) -> Finding:
+    said = {"audit": "qa-audit", "rule": "links", "title": f"Links in {subject} lead nowhere",
+            "description": "What they name is not there.", "evidence": f"{subject}:3 → plan.md"}  # fmt: skip
+    return Finding(subject=subject, **{**said, **fields})
 
 
 def begun(task: Task, by: User) -> tuple[PlanExecution, str]:

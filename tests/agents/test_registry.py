@@ -27,7 +27,7 @@ LOOKING = ["list_files", "read_file", "search_files"]
 ACTING = ["bash", "begin_step", "create_file", "insert_in_file", "replace_in_file"]
 WORKING = {
     "planning": ["bash_read_only", *LOOKING],
-    "audit": LOOKING,
+    "audit": [*LOOKING, "report_findings"],
     "execution": [*ACTING, *LOOKING],
 }
 

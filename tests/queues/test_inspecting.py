@@ -414,8 +414,8 @@ def test_with_a_model_an_agent_words_it_and_is_told_what_does_not_fit(
     assert "findings.0.priority" in answers
     assert "findings.0.fingerprint" in answers
     names = {tool["name"] for tool in first["tools"]}
-    assert {"report_findings", "read_file", "bash_read_only"} <= names
-    assert not {"bash", "write_file", "propose_create_task"} & names
+    assert {"report_findings", "read_file"} <= names
+    assert not {"bash", "bash_read_only", "create_file", "propose_create_task"} & names
 
 
 @pytest.mark.databases("sqlite")

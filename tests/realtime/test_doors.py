@@ -5,6 +5,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 from models import Delivery, Membership, Message, Project, Run, RunEvent, Schedule, Task, User, labs
 from models.actions import ScheduleJob
+from models.inspection import Inspection
 from realtime import streams
 from realtime.doors import TABLES
 from realtime.pump import Pump
@@ -237,6 +238,27 @@ class TestConversations:
         part = streams.catch_up(mine, 0)
         assert not tables(part["items"]) & TABLES
         assert part["live"] == []
+
+
+def test_a_run_of_tasks_goes_by_their_flag_and_not_by_the_room(
+    world: World, db: SQLAlchemy, pump: Pump
+) -> None:
+    def moved() -> bool:
+        run = factories.audited(world.project, world.mara)
+        run.losses += 1
+        db.session.commit()
+        return "runs" in sent(world, pump)
+
+    switch(world, db, team_room=False)
+    pump.turn()
+    assert moved()
+    begun = Inspection.ask_for(world.project.id, "qa-audit", world.mara)
+    switch(world, db, team_room=True, task_threads=False)
+    pump.turn()
+    world.packets.clear()
+    begun.losses += 1
+    db.session.commit()
+    assert "runs" not in sent(world, pump)
 
 
 @pytest.mark.parametrize(("table", "flag"), labs.OF_TABLE.items())

@@ -571,6 +571,22 @@ def a_plan_is_carried_out(world: World) -> None:
 
 
 @mutation
+def an_audit_finds_something(world: World) -> None:
+    factories.audited(world.project, world.mara, factories.finding())
+
+
+@mutation
+def an_audit_finds_it_again_and_another_one(world: World) -> None:
+    other = factories.finding("b.md", priority="urgent")
+    factories.audited(world.project, world.mara, factories.finding(evidence="line 9"), other)
+
+
+@mutation
+def an_audit_finds_one_no_more(world: World) -> None:
+    factories.audited(world.project, world.mara, factories.finding())
+
+
+@mutation
 def a_document_is_written(world: World) -> None:
     world.write("Be kind.")
 

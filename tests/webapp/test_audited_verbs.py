@@ -41,6 +41,7 @@ ROOT = Path(__file__).parents[2]
 RIGHTS = {
     "proposal.decide", "member.manage", "invite.manage", "token.manage", "labs.manage", "project.manage",
     "agent.provision", "agent.edit", "task.plan", "doc.edit", "host.manage", "secret.manage",
+    "audit.run",
 }  # fmt: skip
 """Whoever uses one of these leaves an entry."""
 UNHEARD = {"POST /api/proposals/<uuid:proposal_id>/later", "DELETE /api/proposals/<uuid:proposal_id>/later"}
@@ -67,6 +68,7 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     f"DELETE {API}/tokens/<uuid:token_id>": ("token.revoked", {}),
     f"PUT {API}/labs": ("labs.switched", {"dms": False}),
     f"PATCH {API}": ("project.renamed", {"name": "Another"}),
+    f"POST {API}/audits/<name>/runs": ("audit.asked", {}),
     f"PUT {API}/archive": ("project.archived", {}),
     f"POST {API}/agents": ("agent.requested", {"key": "gohan", "name": "Gohan"}),
     f"PUT {API}/docs/<agent_key>/<doc_type>": ("doc.written", {"content": "x", "base_digest": None}),
@@ -144,6 +146,7 @@ def places(site: Site) -> dict[str, str]:
     found = {
         "project_id": project.id,
         "project_key": project.key,
+        "name": "ops-check",
         "user_id": member.id,
         "membership_id": membership.id,
         "invite_id": invite.id,

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, render_template
 
+from models.errors import NotFound
 from models.inspection import skill_of
 from models.labs import enabled
 from models.run import AUDITS, Run
@@ -19,7 +20,6 @@ from webapp.auth import current_project, policy
 bp = Blueprint("audit_pages", __name__)
 
 LAST = 14
-NAMES = ", ".join(repr(name) for name in AUDITS)
 GRAVE = ("urgent", "high")
 
 
@@ -71,11 +71,13 @@ class Report:
         return "warn" if self.grave or self.other else "good"
 
 
-@bp.get(f"/<project_key>/tasks/<any({NAMES}):audit>")
+@bp.get("/<project_key>/tasks/<audit>")
 @policy("task.read")
 def show(project_key: str, audit: str) -> str:
     project_id = current_project().id
     visible.tasks(project_id)
+    if audit not in AUDITS:
+        raise NotFound
     reports = [Report.of(run) for run in Run.audits(project_id, audit, LAST)]
     return render_template(
         "tasks/audit.html",
