@@ -20,6 +20,9 @@ PAGES = (
     "/oasis/tasks/1",
     "/oasis/tasks/2",
     "/oasis/tasks/3",
+    "/oasis/tasks/4",
+    "/oasis/tasks/ops-check",
+    "/oasis/tasks/qa-audit",
     "/oasis/dms?left=trunks&right=bulma",
     "/oasis/dms?left=&right=bulma",
     "/oasis/agents",
@@ -38,7 +41,7 @@ PAGES = (
 )
 
 PLAN = "The backups are elsewhere.\n\n## Copy\n\n```sh\ncp -a old new\n```\n\n## Compare\n\nBoth are *equal*."
-AWAY = {"/oasis/agents/skills": "backup"}
+AWAY = dict.fromkeys(("/oasis/agents/skills", "/oasis/tasks/ops-check", "/oasis/tasks/qa-audit"), "backup")
 """What asks for the runs worker, which is not there."""
 
 
@@ -68,6 +71,8 @@ def fill(app: Flask) -> None:
         executed = Task.promote(post(project.room, Draft.of(mara.id, "Move the rest", "c4")), mara)
         factories.plan(executed, mara, PLAN)
         factories.executed(executed, mara, "It **is** done.")
+        for others in ((factories.finding("b.md"),), ()):
+            factories.audited(project, mara, factories.finding(priority="urgent"), *others)
         code = Draft.of(None, "See `code` and\n\n```python\nprint(1)\n```", "c2", agent_key="trunks")
         post(Thread.dm(project.id, mara.id, "trunks"), code)
         db.session.commit()
