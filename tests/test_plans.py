@@ -216,6 +216,19 @@ def test_documents_and_their_history(say: Any, plans: Plans, db: SQLAlchemy) -> 
     assert plans.whole == []
 
 
+def test_an_audit_and_its_page(say: Any, plans: Plans, db: SQLAlchemy) -> None:
+    owner = db.session.scalars(select(User).where(User.name == "Mara")).one()
+    factories.audited(say.project, owner, factories.finding())
+    db.session.commit()
+    with plans.watched():
+        factories.audited(say.project, owner, factories.finding(), factories.finding("b.md"))
+        factories.audited(say.project, owner, factories.finding("b.md"))
+        db.session.commit()
+        assert say.client.get(f"/{say.project.key}/tasks/qa-audit").status_code == 200
+
+    assert plans.whole == []
+
+
 def test_the_audit_page(say: Any, plans: Plans) -> None:
     address = f"/{say.project.key}/settings/audit"
     with plans.watched():
