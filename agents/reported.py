@@ -7,6 +7,7 @@ from typing import Any
 from agents.secrecy import without_secrets
 from models.errors import Invalid
 from models.finding import LONGEST_TEXT, OTHER, Finding, Looked
+from models.hidden import made_visible
 from models.task import PRIORITIES
 from models.text import invalid, told
 
@@ -27,7 +28,7 @@ class Reported:
         added = {}
         for number, said in enumerate(findings):
             try:
-                finding = Finding(audit=self.audit, **_without_secrets(said))
+                finding = Finding(audit=self.audit, **_told(said))
                 self._check(finding)
             except Invalid as wrong:
                 named = {f"findings.{number}.{name}": why for name, why in wrong.fields.items()}
@@ -78,7 +79,7 @@ class Reported:
         return replace(said, priority=higher, evidence=evidence)
 
 
-def _without_secrets(said: dict[str, Any]) -> dict[str, Any]:
-    """It may have read some; what it says becomes a task for everybody in the project."""
-    words = ("title", "description", "evidence")
-    return {name: without_secrets(value) if name in words else value for name, value in said.items()}
+def _told(said: dict[str, Any]) -> dict[str, Any]:
+    """It may have read secrets, and text that hides some of itself; a task is for everybody here."""
+    plain = {name: made_visible(without_secrets(said[name])) for name in ("description", "evidence")}
+    return {**said, **plain, "title": without_secrets(said["title"])}

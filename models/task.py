@@ -28,12 +28,12 @@ from models.base import Model, Row, Stateful, db, utcnow
 from models.canonical import digest_of, parse
 from models.decider import Decider
 from models.errors import Busy, Changed, Conflict
-from models.markup import Rendered
+from models.markup import Rendered, render
 from models.plan import KIND, ORDER, POST_OP, Plan, checked, order_of, steps_of, with_step
 from models.project import Project
-from models.run import Run
+from models.run import AUDITS, Run
 from models.task_event import TaskEvent
-from models.text import clean, invalid
+from models.text import clean, invalid, told
 
 if TYPE_CHECKING:
     from models.finding import Finding
@@ -51,6 +51,8 @@ LATEST = timedelta(days=366)
 """How far ahead a time can be."""
 LONGEST_TITLE = 200
 LONGEST_REMARK = 2000
+SHORT = 300
+"""Characters of evidence that stand in a line of the timeline."""
 LONGEST_DESCRIPTION = 20_000
 TRIES = 20
 FLAG = "task_threads"
@@ -230,11 +232,13 @@ class Task(Row, Stateful, Model):
                 "status", was, "pending", approval_status=None, plan_version=None, plan_digest=None,
                 priority=finding.priority, gone_at=None,
             )  # fmt: skip
-            self._moved(was, author, finding.evidence, user_id)
+            self._moved(was, author, told(finding.evidence, SHORT), user_id)
             return "back"
         if gone is not None:
             self.gone_at = None
-        self._looked(finding.audit, author, user_id, finding.evidence, found=True)
+        self._looked(
+            finding.audit, author, user_id, f"{finding.audit_name} found it again.", finding.evidence
+        )
         return "back" if gone is not None else "known"
 
     @classmethod
@@ -254,15 +258,19 @@ class Task(Row, Stateful, Model):
         db.session.flush()
         if closes:
             self.advance("status", was, "completed", waits_since=None)
-            self._moved(was, author, evidence, user_id)
+            self._moved(was, author, told(evidence, SHORT), user_id)
         elif was != "completed":
-            self._looked(audit_key, author, user_id, evidence, found=False)
+            words = f"{AUDITS[audit_key]} does not find it any more."
+            self._looked(audit_key, author, user_id, words, evidence, found=False)
         return closes
 
     def _looked(
-        self, audit_key: str, author: str, user_id: UUID | None, evidence: str, *, found: bool
+        self, audit_key: str, author: str, user_id: UUID | None, words: str, seen: str, found: bool = True
     ) -> None:
-        self.record("agent_update", author, evidence, user_id=user_id, audit=audit_key, found=found)
+        html = render(f"{words}\n\n{_as_code(seen)}").html
+        self.record(
+            "agent_update", author, seen, user_id=user_id, content_html=html, audit=audit_key, found=found
+        )
 
     @classmethod
     def of_message(cls, message_id: UUID) -> Task | None:
