@@ -7,7 +7,6 @@ from uuid import UUID
 from agents.context import Docs, Pack, named
 from agents.prompts import prompt
 from agents.quoting import boundary, capped, quote
-from agents.skills.catalogue import ROOT
 from agents.turn import Turn
 from agents.usage import Budget
 from models.agent import Agent
@@ -15,7 +14,7 @@ from models.base import db
 from models.finding import OTHER, Looked
 from models.project import Project
 from models.run import AUDITS, Run
-from models.workspace import Workspace
+from models.skill_folder import shipped
 
 BUDGET = Budget(turns=20, output_tokens=30_000, usd=1.00, seconds=600, answer_tokens=12_000)
 FACTS = "The facts that were collected just now, one line for each rule and each finding:"
@@ -40,17 +39,17 @@ def pack(run_id: UUID, looked: Sequence[Looked]) -> Pack:
         mission=docs.mission,
         docs=docs.of(agent.key),
         audit=AUDITS[str(run.audit)],
-        skill=skill_text(str(run.audit)),
+        skill=_skill(str(run.audit)),
         other=OTHER,
     )
     facts = quote(capped(_told(looked), MOST, MOST // 4), f"facts of {run.audit}", boundary())
     return Pack(Turn(system, [{"role": "user", "content": f"{FACTS}\n\n{facts}"}], agent.model), BUDGET)
 
 
-def skill_text(name: str) -> str:
-    """What the shipped SKILL.md says below its frontmatter; a workspace cannot put another in its place."""
-    text = (Workspace(ROOT).read(f"skills/{name}/SKILL.md") or b"").decode()
-    return text.partition("\n---\n")[2].strip()
+def _skill(name: str) -> str:
+    """The SKILL.md that ships; a workspace cannot put another in its place."""
+    folder = shipped(name)
+    return folder.manifest.decode("utf-8", "replace") if folder else ""
 
 
 def _told(looked: Sequence[Looked]) -> str:

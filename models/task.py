@@ -227,7 +227,7 @@ class Task(Row, Stateful, Model):
         was, gone = self.status, self.gone_at
         if was == "cancelled" and gone is None:
             return "dismissed"
-        if was in ("completed", "cancelled"):
+        if was in ("completed", "cancelled") and Run.open_of(self) is None:
             self.advance(
                 "status", was, "pending", approval_status=None, plan_version=None, plan_digest=None,
                 priority=finding.priority, gone_at=None,

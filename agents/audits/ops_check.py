@@ -65,8 +65,9 @@ def _of_rooms(query, project_id: UUID, *which):  # type: ignore[no-untyped-def]
 
 
 def _runs(project_id: UUID) -> tuple[int, datetime | None]:
-    waiting = select(func.count(), func.min(Run.created_at, type_=Run.created_at.type))
-    waiting = waiting.where(Run.project_id == project_id, Run.status == "queued")
+    since = func.coalesce(Run.run_after, Run.created_at, type_=Run.created_at.type)
+    waiting = select(func.count(), func.min(since, type_=Run.created_at.type))
+    waiting = waiting.where(Run.project_id == project_id, Run.status == "queued", since < utcnow())
     count, oldest = db.session.execute(waiting).one()
     return count, oldest
 

@@ -4,11 +4,12 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0017"
-down_revision = "0014"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
 OPEN_AUDIT = sa.text("status IN ('queued', 'running') AND audit IS NOT NULL")
+_KINDS = "kind in ('action', 'plan', 'execution', 'post_op'{})"
 FOUND = sa.text("fingerprint IS NOT NULL")
 
 
@@ -18,7 +19,7 @@ def upgrade() -> None:
         runs.add_column(sa.Column("result", sa.JSON(), nullable=True))
         for name in ("kind", "approved", "of_a_task"):
             runs.drop_constraint(op.f(f"ck_runs_{name}"), type_="check")
-        runs.create_check_constraint(op.f("ck_runs_kind"), "kind in ('action', 'plan', 'execution', 'audit')")
+        runs.create_check_constraint(op.f("ck_runs_kind"), _KINDS.format(", 'audit'"))
         runs.create_check_constraint(
             op.f("ck_runs_approved"), "kind in ('plan', 'audit') or approval_id is not null"
         )
@@ -64,7 +65,7 @@ def downgrade() -> None:
         runs.drop_index("ix_runs_one_audit")
         for name in ("audits", "of_a_task", "approved", "kind"):
             runs.drop_constraint(op.f(f"ck_runs_{name}"), type_="check")
-        runs.create_check_constraint(op.f("ck_runs_kind"), "kind in ('action', 'plan', 'execution')")
+        runs.create_check_constraint(op.f("ck_runs_kind"), _KINDS.format(""))
         runs.create_check_constraint(op.f("ck_runs_approved"), "kind = 'plan' or approval_id is not null")
         runs.create_check_constraint(op.f("ck_runs_of_a_task"), "kind = 'action' or task_id is not null")
         runs.drop_column("result")

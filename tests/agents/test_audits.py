@@ -19,13 +19,13 @@ from agents.audits import RULES, ops_check, qa_audit
 from agents.audits.folder import Folder
 from agents.audits.rule import MOST, Place, Rule, Seen, look_at
 from agents.shell import Finished, Shell
-from agents.skills.folder import Reader
 from agents.skills.frontmatter import parse
 from models import Agent, AllowedHost, Delivery, Draft, Run, Task, UserSession, Worker, db
 from models.base import changed_rows, db_now, utcnow
 from models.finding import Looked
 from models.posting import post
 from models.run import AUDITS
+from models.skill_folder import shipped
 from models.workspace import Workspace
 from tests import factories
 from tests.agents.shells import LEVELS, works
@@ -280,10 +280,10 @@ def test_what_a_file_is_called_stays_in_its_line(root: Path) -> None:
 
 
 def test_each_shipped_audit_names_its_collector() -> None:
-    here = Path(__file__).parents[2]
-    skills = {folder.name: folder for folder in Reader("shipped", Workspace(here), "skills").skills()}
     for key in AUDITS:
-        said = parse(skills[key].manifest).fields["metadata"]
+        folder = shipped(key)
+        assert folder is not None
+        said = parse(folder.manifest).fields["metadata"]
         assert importlib.import_module(said["collector"]).RULES is RULES[key]
 
 
@@ -320,6 +320,12 @@ class TestOfTheProject:
 
     def test_interrupted_work_and_decisions_that_wait(self, crew: Crew, seen: Callable[..., Looked]) -> None:
         task = task_of(crew)
+        for at, lags in ((utcnow() + timedelta(hours=1), []), (None, ["runs"])):
+            task.request_plan(crew.mara, at=at)
+            changed_rows(update(Run).values(created_at=db_now(-3600)))
+            db.session.commit()
+            told = [one.subject for one in seen("ops-check", "queue-lag").findings]
+            assert told == lags, "what has a time does not wait"
         factories.plan(task, crew.mara, "Do it.\n\n## Do it")
         db.session.commit()
         assert seen("ops-check", "stuck-runs").findings == ()
