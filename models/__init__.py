@@ -10,6 +10,7 @@ from models.base import db
 from models.brain_doc import BrainDoc, BrainDocVersion
 from models.delivery import Delivery
 from models.executor_request import ExecutorRequest
+from models.legacy import TaskComment, TaskOutput
 from models.limits import IdempotencyKey, LoginAttempt
 from models.message import Draft, Message, Reaction
 from models.plan import Plan
@@ -63,7 +64,9 @@ __all__ = [
     "Stream",
     "StreamChange",
     "Task",
+    "TaskComment",
     "TaskEvent",
+    "TaskOutput",
     "Thread",
     "ThreadRead",
     "User",

@@ -1,10 +1,14 @@
-"""Tables that only grow, held by triggers in both databases (I8)."""
+"""Tables that only grow, and older ones that are only read, held by triggers in both databases (I8)."""
 
 from sqlalchemy import Connection, text
 
 from models.base import Model
 
-TABLES = ("audit_log", "approvals", "plans", "task_events", "run_events", "brain_doc_versions")
+READ_ONLY = ("task_comments", "task_outputs")
+"""What an earlier version wrote: it is read, and nothing is added any more."""
+TABLES = (
+    "audit_log", "approvals", "plans", "task_events", "run_events", "brain_doc_versions", *READ_ONLY,
+)  # fmt: skip
 ONCE = {"approvals": ("voided_at", "void_reason")}
 """Columns of them that are empty at first, and are then written once."""
 
@@ -36,6 +40,8 @@ def names(dialect: str) -> list[str]:
 def _events(table: str, dialect: str) -> dict[str, str]:
     """The end of each trigger's name, and the event and condition that it refuses."""
     events = {"update": f"UPDATE ON {table}", "delete": f"DELETE ON {table}"}
+    if table in READ_ONLY:
+        events["insert"] = f"INSERT ON {table}"
     if table in ONCE:
         once = ONCE[table]
         others = [column.name for column in Model.metadata.tables[table].columns if column.name not in once]
@@ -49,6 +55,10 @@ def _events(table: str, dialect: str) -> dict[str, str]:
     }
 
 
+def _rule(table: str) -> str:
+    return "is only read" if table in READ_ONLY else "only grows"
+
+
 def _SQLITE(table: str) -> list[str]:
     return [
         part
@@ -56,7 +66,7 @@ def _SQLITE(table: str) -> list[str]:
         for part in (
             f"DROP TRIGGER IF EXISTS {table}_no_{verb}",
             f"CREATE TRIGGER {table}_no_{verb} BEFORE {event} "
-            f"BEGIN SELECT RAISE(ABORT, '{table} only grows'); END",
+            f"BEGIN SELECT RAISE(ABORT, '{table} {_rule(table)}'); END",
         )
     ]
 
@@ -64,13 +74,14 @@ def _SQLITE(table: str) -> list[str]:
 def _POSTGRESQL(table: str) -> list[str]:
     refuse = (
         "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION '% only grows', TG_TABLE_NAME; END $$"
+        "$$ BEGIN RAISE EXCEPTION '% %', TG_TABLE_NAME, TG_ARGV[0]; END $$"
     )
     return [refuse] + [
         part
         for verb, event in _events(table, "postgresql").items()
         for part in (
             f"DROP TRIGGER IF EXISTS {table}_no_{verb} ON {table}",
-            f"CREATE TRIGGER {table}_no_{verb} BEFORE {event} EXECUTE FUNCTION refuse_change()",
+            f"CREATE TRIGGER {table}_no_{verb} BEFORE {event} "
+            f"EXECUTE FUNCTION refuse_change('{_rule(table)}')",
         )
     ]

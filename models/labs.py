@@ -28,6 +28,10 @@ BUILT = ("team_room", "dms", "task_threads", "skills", "knowledge")
 OF_THREAD = {"room": "team_room", "dm": "dms"}
 """The flag that opens each kind of thread; `Thread.is_open` asks it in SQL."""
 
+OF_TASKS = "tasks"
+OF_PROPOSAL = OF_THREAD | {OF_TASKS: "task_threads"}
+"""The flag that opens what was proposed in a thread of each kind, or in a task's timeline."""
+
 OF_TABLE = {
     "brain_docs": "knowledge",
     "tasks": "task_threads",

@@ -24,8 +24,10 @@ RIGHTS: dict[str, str] = {
     "task.read": "viewer",
     "task.create": "member",
     "task.comment": "member",
+    "task.report": "member",
     "task.plan": "operator",
     "audit.run": "operator",
+    "output.read": "viewer",
     "doc.read": "viewer",
     "doc.edit": "operator",
     "skill.read": "viewer",
@@ -48,7 +50,9 @@ SIGNED_IN = "signed_in"
 """Policies of routes that need no project: anybody, and any person with a session."""
 
 TOKEN_RIGHTS: dict[str, frozenset[str]] = {
-    "agent": frozenset({"project.read", "message.read", "message.post", "doc.read"}),
+    "agent": frozenset(
+        {"project.read", "message.read", "message.post", "doc.read", "task.read", "task.report"}
+    ),
     "worker": frozenset({"project.read"}),
     "user": frozenset(
         {"project.read", "message.read", "message.post", "message.react", "thread.mark_read", "doc.read"}

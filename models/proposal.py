@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, selectinload
 
-from models import audit
+from models import audit, labs
 from models.actions import ACTIONS, Params, Unreadable, assess, params_of, read_back
 from models.allowed_host import AllowedHost
 from models.approval import Approval
@@ -35,11 +35,13 @@ from models.canonical import canonical, digest_of
 from models.decider import RIGHT, Decider
 from models.errors import Changed, Conflict, Decided, NotFound, NotYours, TooMany
 from models.message import Draft, Message
+from models.note import Note
 from models.policy import RIGHTS, ROLES
 from models.posting import post
 from models.project import Project
 from models.run import Run
 from models.task import Task
+from models.task_event import TaskEvent
 from models.text import clean, invalid
 from models.thread import Thread
 from models.user import Membership, User
@@ -79,14 +81,17 @@ class Proposal(Row, Stateful, Model):
         ),
         CheckConstraint(DECIDED_ONCE, name="decided"),
         CheckConstraint(BY_SOMEBODY, name="by_somebody"),
+        # What no message shows, a task's event shows.
+        CheckConstraint("(message_id is null) = (thread_id is null)", name="said"),
         CheckConstraint("executed_at is null or status in ('executed', 'failed')", name="executed"),
         Index("ix_proposals_project_id", "project_id", "created_at", "id"),
         Index("ix_proposals_status", "project_id", "status", "created_at", "id"),
     )
 
     project_id: Mapped[UUID] = mapped_column(ForeignKey("projects.id"))
-    thread_id: Mapped[UUID] = mapped_column(ForeignKey("project_chat_threads.id"))
-    message_id: Mapped[UUID] = mapped_column(ForeignKey("project_chat_messages.id"))
+    thread_id: Mapped[UUID | None] = mapped_column(ForeignKey("project_chat_threads.id"))
+    message_id: Mapped[UUID | None] = mapped_column(ForeignKey("project_chat_messages.id"))
+    """The message that shows it; none when an event of a task does."""
     listed: Mapped[bool]
     """Whether the whole project may see it; a DM's only when its owner may not decide. Never taken back."""
     action_type: Mapped[str] = mapped_column(String(16))
@@ -107,8 +112,15 @@ class Proposal(Row, Stateful, Model):
     execution_result: Mapped[str | None] = mapped_column(Text)
 
     project: Mapped[Project] = relationship()
-    message: Mapped[Message] = relationship()
-    thread: Mapped[Thread] = relationship()
+    message: Mapped[Message | None] = relationship()
+    thread: Mapped[Thread | None] = relationship()
+    event: Mapped[TaskEvent | None] = relationship(
+        primaryjoin=lambda: and_(
+            foreign(TaskEvent.proposal_id) == Proposal.id, TaskEvent.event_type == "approval_request"
+        ),
+        uselist=False,
+        viewonly=True,
+    )
     approver: Mapped[User | None] = relationship(foreign_keys=lambda: Proposal.approved_by)
     editor: Mapped[User | None] = relationship(foreign_keys=lambda: Proposal.edited_by)
     approvals: Mapped[list[Approval]] = relationship(
@@ -140,31 +152,72 @@ class Proposal(Row, Stateful, Model):
     @classmethod
     def make(cls, thread: Thread, wish: Wish) -> Proposal:
         """A message of the agent that shows the proposal; the same wish again gives the first one."""
-        agent_key = wish.draft.agent_key or ""
         if (before := cls._made_before(thread, wish.draft)) is not None:
             return before
-        cls._refuse_too_many(thread, agent_key)
-        params = wish.params.resolve(thread.project_id)
-        level, rules = assess(params, wish.raised)
-        proposal = cls(
-            id=new_id(),
-            project_id=thread.project_id,
-            thread_id=thread.id,
-            listed=thread.owner_user_id is None or not _decides(thread.project_id, thread.owner_user_id),
-            action_type=params.action_type,
-            version=1,
-            risk_level=level,
-            rules_shown=rules,
-            status="proposed",
-            proposed_by=agent_key,
-            proposed_at=utcnow(),
-        )
-        proposal.canonical, proposal.digest = proposal._said(params, level)
+        cls._refuse_too_many(thread.project_id, wish.draft.agent_key or "")
+        listed = thread.owner_user_id is None or not _decides(thread.project_id, thread.owner_user_id)
+        proposal = cls._of(wish, thread.project_id, listed)
+        proposal.thread_id = thread.id
         proposal.message = post(thread, wish.draft)
         db.session.add(proposal)
         db.session.flush()
         proposal._show()
         return proposal
+
+    @classmethod
+    def make_in_task(cls, task: Task, wish: Wish) -> Proposal:
+        """An event of the task's timeline that shows the proposal; the same wish again gives the first one.
+
+        Conflict when another one came under its client_id.
+        """
+        db.session.refresh(task, with_for_update=True)
+        draft = wish.draft
+        note = Note("approval_request", draft.content, draft.client_id, draft.rendered.html)
+        before = task.added(note, draft.agent_key or "")
+        if before is not None and before.proposal is not None:
+            return before.proposal._same_as(wish)
+        cls._refuse_too_many(task.project_id, draft.agent_key or "")
+        proposal = cls._of(wish, task.project_id, listed=True)
+        db.session.add(proposal)
+        db.session.flush()
+        task.record(
+            note.event_type,
+            proposal.proposed_by,
+            note.content,
+            content_html=note.html,
+            client_id=note.client_id,
+            proposal_id=proposal.id,
+            **proposal.as_metadata(),
+        )
+        return proposal
+
+    @classmethod
+    def _of(cls, wish: Wish, project_id: UUID, listed: bool) -> Proposal:
+        params = wish.params.resolve(project_id)
+        level, rules = assess(params, wish.raised)
+        proposal = cls(
+            id=new_id(),
+            project_id=project_id,
+            listed=listed,
+            action_type=params.action_type,
+            version=1,
+            risk_level=level,
+            rules_shown=rules,
+            status="proposed",
+            proposed_by=wish.draft.agent_key or "",
+            proposed_at=utcnow(),
+        )
+        proposal.canonical, proposal.digest = proposal._said(params, level)
+        return proposal
+
+    def _same_as(self, wish: Wish) -> Proposal:
+        """This, which came under the same client_id before; Conflict when something else is wished."""
+        said, wished = self.action.as_json(), wish.params.model_dump(mode="json", exclude_unset=True)
+        other = self.version == 1 and any(said.get(name) != value for name, value in wished.items())
+        if self.action_type != wish.params.action_type or other:
+            why = "was used for something else"
+            raise Conflict(f"this client_id {why}", fields={"client_id": [why]})
+        return self
 
     @classmethod
     def _made_before(cls, thread: Thread, draft: Draft) -> Proposal | None:
@@ -179,9 +232,9 @@ class Proposal(Row, Stateful, Model):
         )
 
     @classmethod
-    def _refuse_too_many(cls, thread: Thread, agent_key: str) -> None:
+    def _refuse_too_many(cls, project_id: UUID, agent_key: str) -> None:
         waiting = select(func.count()).where(
-            cls.project_id == thread.project_id, cls.status == "proposed", cls.proposed_by == agent_key
+            cls.project_id == project_id, cls.status == "proposed", cls.proposed_by == agent_key
         )
         if (db.session.scalar(waiting) or 0) >= OPEN_PER_AGENT:
             raise TooMany(f"{OPEN_PER_AGENT} proposals of @{agent_key} wait for a person", retry_after=3600)
@@ -219,8 +272,8 @@ class Proposal(Row, Stateful, Model):
         limit: int = 50,
     ) -> list[Proposal]:
         """The newest that this person may see in threads of these kinds, or those before one."""
-        query = cls.for_display().join(Thread, Thread.id == cls.thread_id).where(
-            cls.project_id == project_id, Thread.kind.in_(kinds), cls._seen_by(reader)
+        query = cls.for_display().outerjoin(Thread, Thread.id == cls.thread_id).where(
+            cls.project_id == project_id, cls._stands_in(kinds), cls._seen_by(reader)
         )  # fmt: skip
         if status is not None:
             query = query.where(cls.status == status)
@@ -230,6 +283,10 @@ class Proposal(Row, Stateful, Model):
                 raise NotFound
             query = query.where(tuple_(cls.created_at, cls.id) < (anchor.created_at, anchor.id))
         return list(db.session.scalars(query.order_by(cls.created_at.desc(), cls.id.desc()).limit(limit)))
+
+    @classmethod
+    def _stands_in(cls, kinds: Collection[str]) -> Any:
+        return func.coalesce(Thread.kind, labs.OF_TASKS).in_(kinds)
 
     @classmethod
     def _seen_by(cls, reader: UUID) -> Any:
@@ -243,9 +300,9 @@ class Proposal(Row, Stateful, Model):
         unknown = and_(cls.status == "approved", Run.status == "interrupted")
         query = (
             select(cls.id, cls.listed)
-            .join(Thread, Thread.id == cls.thread_id)
+            .outerjoin(Thread, Thread.id == cls.thread_id)
             .outerjoin(Run, Run.approval_id == cls.approval_id)
-            .where(cls.project_id == project_id, Thread.kind.in_(kinds), cls._seen_by(reader))
+            .where(cls.project_id == project_id, cls._stands_in(kinds), cls._seen_by(reader))
         )
         oldest = query.where(or_(undecided, unknown)).order_by(cls.proposed_at, cls.id)
         return db.session.execute(oldest).all()
@@ -258,7 +315,19 @@ class Proposal(Row, Stateful, Model):
     @property
     def why(self) -> str | None:
         """The agent's words as HTML; None where more people see the proposal than the conversation."""
-        return None if self.listed and self.thread.kind == "dm" else self.message.content_html
+        return None if self.listed and self.kind == "dm" else self.shown_by.content_html
+
+    @property
+    def kind(self) -> str:
+        """Where it was made: the kind of a thread, or `tasks` (`labs.OF_PROPOSAL`)."""
+        return self.thread.kind if self.thread is not None else labs.OF_TASKS
+
+    @property
+    def shown_by(self) -> Message | TaskEvent:
+        """The message or the event of a task in whose place it stands."""
+        shown = self.message or self.event
+        assert shown is not None
+        return shown
 
     @property
     def decision(self) -> Approval | None:
@@ -294,10 +363,11 @@ class Proposal(Row, Stateful, Model):
         }
 
     def _show(self) -> None:
-        """Let the message say what this row says now."""
+        """Let what shows it say what this row says now: an event, which only grows, is only touched."""
         db.session.expire(self, ["approvals", "run", "task", "approver", "editor"])
-        self.message.meta = self.as_metadata()
-        touch(self.message)
+        if self.message is not None:
+            self.message.meta = self.as_metadata()
+        touch(self.shown_by)
 
     # Deciding.
 
@@ -493,7 +563,7 @@ class Proposal(Row, Stateful, Model):
         audit.lock()
         by = Decider.of(session_id, self.project_id)
         db.session.refresh(self, with_for_update=True)
-        if not self.listed and self.thread.owner_user_id != by.user.id:
+        if not self.listed and self.thread is not None and self.thread.owner_user_id != by.user.id:
             raise NotYours(self.project_id)
         return by
 
@@ -546,6 +616,8 @@ class Proposal(Row, Stateful, Model):
         audit.record(by.key, f"proposal.{decision}", self._name, project_id=self.project_id,
                      digest=self.digest, approval=str(approval.id), action_type=self.action_type,
                      **self.for_log(reason))  # fmt: skip
+        if self.event is not None:
+            db.session.get_one(Task, self.event.task_id, with_for_update=True).resolved(approval, self.event)
         return approval
 
     def _void(self, reason: str, changed: dict[str, Any]) -> None:

@@ -29,6 +29,7 @@ from models.canonical import digest_of, parse
 from models.decider import Decider
 from models.errors import Busy, Changed, Conflict
 from models.markup import Rendered, render
+from models.note import Note
 from models.plan import KIND, ORDER, POST_OP, Plan, checked, order_of, steps_of, with_step
 from models.project import Project
 from models.run import AUDITS, Run
@@ -116,7 +117,7 @@ class Task(Row, Stateful, Model):
     assignee_agent_key: Mapped[str | None] = mapped_column(String(32))
     proposal_id: Mapped[UUID | None] = mapped_column(ForeignKey("proposals.id"))
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("project_chat_messages.id"))
-    """The message that was promoted, or that shows the proposal."""
+    """The message that was promoted, or that shows the proposal; a task's event shows it otherwise."""
     fingerprint: Mapped[str | None] = mapped_column(String(96))
     """By which an audit knows again what it found; see models.finding."""
     gone_at: Mapped[datetime | None]
@@ -171,7 +172,7 @@ class Task(Row, Stateful, Model):
             tags=finding.all_tags if finding else [],
         )
         task._number()
-        more = {"audit": finding.audit} if finding else {}
+        more: dict[str, Any] = {"audit": finding.audit} if finding else {}
         task.record("created", author, user_id=user_id, source=source, **more)
         return task
 
@@ -642,15 +643,18 @@ class Task(Row, Stateful, Model):
         return by, plan
 
     def _resolved(self, decision: Approval) -> None:
+        self.resolved(decision, TaskEvent.last_of(self.id, "approval_request"))
+
+    def resolved(self, decision: Approval, asked: TaskEvent | None) -> None:
         """The decision in the timeline, in the words of the seed document (DETAILS.md)."""
-        asked = TaskEvent.last_of(self.id, "approval_request")
         self.record(
             "approval_resolved",
             UI,
             decision.reason,
             user_id=decision.user_id,
+            proposal_id=asked.proposal_id if asked else None,
             status=decision.decision,
-            resolved_by=decision.user.handle,
+            resolved_by=UI,
             resolved_at=decision.decided_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             original_event_id=str(asked.id) if asked else None,
         )
@@ -699,15 +703,34 @@ class Task(Row, Stateful, Model):
 
         Conflict when that came before with another text.
         """
+        return self.add(Note("comment", content, client_id, rendered.html), UI, by.id)
+
+    def add(self, note: Note, author: str, user_id: UUID | None = None) -> TaskEvent:
+        """What a person or an agent adds; the same `client_id` again gives the first one.
+
+        Conflict when that came before with something else.
+        """
         db.session.refresh(self, with_for_update=True)
-        mine = (TaskEvent.task_id == self.id, TaskEvent.user_id == by.id, TaskEvent.client_id == client_id)
-        before = db.session.scalar(select(TaskEvent).where(*mine))
-        if before is None:
-            return self.record(
-                "comment", UI, content, user_id=by.id, content_html=rendered.html, client_id=client_id
-            )
-        if before.content != content:
-            why = "was used for another comment"
+        if (before := self.added(note, author, user_id)) is not None:
+            return before
+        return self.record(
+            note.event_type,
+            author,
+            note.content,
+            user_id=user_id,
+            content_html=note.html,
+            text=note.text,
+            client_id=note.client_id,
+            **note.meta,
+        )
+
+    def added(self, note: Note, author: str, user_id: UUID | None = None) -> TaskEvent | None:
+        """What the same author sent before under this `client_id`; Conflict when it was something else."""
+        theirs = TaskEvent.user_id == user_id if user_id else TaskEvent.author == author
+        under = (TaskEvent.task_id == self.id, TaskEvent.client_id == note.client_id, theirs)
+        before = db.session.scalar(select(TaskEvent).where(*under)) if note.client_id else None
+        if before is not None and not note.said_in(before):
+            why = "was used for something else"
             raise Conflict(f"this client_id {why}", fields={"client_id": [why]})
         return before
 
@@ -719,7 +742,9 @@ class Task(Row, Stateful, Model):
         *,
         user_id: UUID | None = None,
         content_html: str = "",
+        text: str = "",
         client_id: str | None = None,
+        proposal_id: UUID | None = None,
         **meta: Any,
     ) -> TaskEvent:
         """Add to its timeline, which only grows."""
@@ -733,7 +758,9 @@ class Task(Row, Stateful, Model):
             user_id=user_id,
             content=content,
             content_html=content_html,
+            text=text,
             client_id=client_id,
+            proposal_id=proposal_id,
             meta=meta,
         )
         db.session.add(event)
@@ -771,7 +798,7 @@ def _iso(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat() if at else None
 
 
-def _when(at: datetime | None) -> dict[str, str]:
+def _when(at: datetime | None) -> dict[str, Any]:
     return {"scheduled_time": at.astimezone(UTC).isoformat()} if at else {}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from models import labs
 from models.approval import Approval
@@ -37,7 +37,7 @@ class Doors:
         self._closed: dict[str, frozenset[str]] = {}
         """What of each project's stream is closed."""
         self._kinds: dict[UUID, str] = {}
-        """In which kind of thread each proposal and run of the last look was made, or behind which flag."""
+        """Where each proposal and run of the last look was made: in a kind of thread, or in a task."""
         self._heard: set[UUID] = set()
         """Projects of which something was heard, but nothing is known."""
 
@@ -95,16 +95,17 @@ class Doors:
 
 
 def _kinds(rows: Rows) -> dict[UUID, str]:
-    """The kind of thread behind each proposal and run; nothing else of a DM is on a project's stream."""
-    kinds = {proposal.id: proposal.thread.kind for proposal in rows.of({Proposal.__tablename__})}
+    """What is behind each proposal and run; nothing else of a DM is on a project's stream."""
+    kinds = {proposal.id: proposal.kind for proposal in rows.of({Proposal.__tablename__})}
     all_runs = rows.of({Run.__tablename__})
     # What is part of a task, or finds some, is closed with them.
-    kinds |= {run.id: "tasks" for run in all_runs if run.kind != "action"}
+    kinds |= {run.id: labs.OF_TASKS for run in all_runs if run.kind != "action"}
     runs = [run.id for run in all_runs if run.kind == "action"]
     if runs:
-        of_runs = select(Run.id, Thread.kind).join(Approval, Approval.id == Run.approval_id)
+        kind = func.coalesce(Thread.kind, labs.OF_TASKS)
+        of_runs = select(Run.id, kind).join(Approval, Approval.id == Run.approval_id)
         of_runs = of_runs.join(Proposal, Proposal.id == Approval.subject_id)
-        of_runs = of_runs.join(Thread, Thread.id == Proposal.thread_id).where(Run.id.in_(runs))
+        of_runs = of_runs.outerjoin(Thread, Thread.id == Proposal.thread_id).where(Run.id.in_(runs))
         kinds |= {run_id: kind for run_id, kind in db.session.execute(of_runs)}
     return kinds
 

@@ -77,10 +77,12 @@ PRIVATE = frozenset(
         "approvals",
         "plans",
         "brain_doc_versions",
+        "task_comments",
+        "task_outputs",
     }
 )
-"""Tables that no stream carries: health is polled, a proposal says what was decided on it, and a document
-or a task which version it has."""
+"""Tables that no stream carries: health is polled, a proposal says what was decided on it, a document or a
+task which version it has, and nothing is added to the older tables of tasks."""
 
 
 def _nothing(row: Any) -> Iterable[Any]:
@@ -198,13 +200,15 @@ def _setting(row: ProjectSetting) -> list[str]:
 
 def _of_proposal(proposal: Proposal) -> list[str]:
     """Where it was made; a DM's is for the whole project, too, when its owner may not decide."""
-    of_thread, of_project = _thread_stream(proposal.thread_id), f"project:{proposal.project_id}"
+    of_project = f"project:{proposal.project_id}"
+    of_thread = _thread_stream(proposal.thread_id) if proposal.thread_id is not None else of_project
     return [of_thread, of_project] if proposal.listed and of_thread != of_project else [of_thread]
 
 
 def _card() -> Any:
-    """With its project, whose key never changes, and its message."""
-    around = (joinedload(Proposal.project), joinedload(Proposal.thread), selectinload(Proposal.message))
+    """With its project and task, whose key and number never change, and what shows it."""
+    around = (joinedload(Proposal.project), joinedload(Proposal.thread), selectinload(Proposal.message),
+              selectinload(Proposal.event).joinedload(TaskEvent.task))  # fmt: skip
     return Proposal.for_display().options(*around)
 
 
@@ -213,11 +217,11 @@ def _carried_out(run: Run) -> list[Proposal]:
     return list(db.session.scalars(approved.where(Approval.id == run.approval_id)))
 
 
-def _shown_by(run: Run) -> list[Proposal | Message | Task]:
-    """The proposal that it carries out, and the message that shows it; or the task that it is part of."""
+def _shown_by(run: Run) -> list[Proposal | Message | TaskEvent | Task]:
+    """The proposal that it carries out, and what shows it; or the task that it is part of."""
     if run.task_id is not None:
         return [db.session.get_one(Task, run.task_id)]
-    return [row for proposal in _carried_out(run) for row in (proposal, proposal.message)]
+    return [row for proposal in _carried_out(run) for row in (proposal, proposal.shown_by)]
 
 
 def _of_run(run: Run) -> list[str]:
@@ -226,8 +230,8 @@ def _of_run(run: Run) -> list[str]:
     return [name for proposal in _carried_out(run) for name in _of_proposal(proposal)]
 
 
-def _asking(host: AllowedHost) -> list[Proposal | Message]:
-    """Those that wait to ask some server, and their messages: the cards say whether it is listed."""
+def _asking(host: AllowedHost) -> list[Proposal | Message | TaskEvent]:
+    """Those that wait to ask some server, and what shows them: the cards say whether it is listed."""
     outgoing = [action_type for action_type, action in ACTIONS.items() if action.reaches_out]
     waiting = (
         select(Proposal)
@@ -235,7 +239,7 @@ def _asking(host: AllowedHost) -> list[Proposal | Message]:
         .where(Proposal.action_type.in_(outgoing))
         .options(selectinload(Proposal.message))
     )
-    return [row for proposal in db.session.scalars(waiting) for row in (proposal, proposal.message)]
+    return [row for proposal in db.session.scalars(waiting) for row in (proposal, proposal.shown_by)]
 
 
 def _proposed(proposal: Proposal) -> dict[str, Any]:
@@ -250,6 +254,7 @@ def _proposed(proposal: Proposal) -> dict[str, Any]:
         "waits": proposal.waits,
         "late_report": proposal.run.late_report if proposal.run else None,
         "task": proposal.task.number if proposal.task else None,
+        "task_event_id": plain(proposal.event.id) if proposal.event else None,
         "decisions": [
             {
                 name: plain(getattr(approval, name))
@@ -338,6 +343,16 @@ def _with_proposals(messages: Sequence[Message]) -> None:
     by_message = {proposal.message_id: proposal for proposal in found}
     for message in messages:
         set_committed_value(message, "proposal", by_message.get(message.id))
+
+
+def with_proposals_shown(events: Sequence[TaskEvent]) -> None:
+    """Gives each event the proposal that it shows, with all that the card needs."""
+    asking = {event.proposal_id: event for event in events if event.asks}
+    if not asking:
+        return
+    query = _card().options(joinedload(Proposal.approver)).where(Proposal.id.in_(asking))
+    for proposal in db.session.scalars(query):
+        set_committed_value(asking[proposal.id], "proposal", proposal)
 
 
 def _status_with_agent() -> Any:
@@ -524,7 +539,7 @@ _ALL = (
         query=_card,
         partial="proposals/_proposal.html",
         variable="proposal",
-        also=lambda proposal: [proposal.message],
+        also=lambda proposal: [proposal.shown_by],
     ),
     Published(
         model=Run,
@@ -603,10 +618,14 @@ _ALL = (
             "author",
             "user_id",
             "content",
+            "text",
             "client_id",
+            "proposal_id",
+            "legacy_ref",
             "created_at",
         ),
-        more=lambda event: {"metadata": event.meta},
+        more=lambda event: {"metadata": event.said},
+        complete=with_proposals_shown,
         partial="tasks/_event.html",
         variable="event",
     ),

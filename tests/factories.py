@@ -75,11 +75,11 @@ def agent(of: Project, key: str = "", name: str = "", **fields: Any) -> Agent:
     return Agent.provision(of.id, key, name or key.capitalize(), **fields)
 
 
-def proposal(where: Thread, by: Agent, action_type: str = "create_task", **params: Any) -> Proposal:
-    """A proposal of the agent in a thread, to create a task unless told otherwise."""
+def proposal(where: Thread | Task, by: Agent, action_type: str = "create_task", **params: Any) -> Proposal:
+    """A proposal of the agent in a thread or a task's timeline, to create a task unless told otherwise."""
     task = {"title": "Look at the disk", "description": "", "assignee_agent_key": None}
     wish = Wish.of(by.key, action_type, params or task, "because it is full", f"wish-{next(_numbers)}")
-    return Proposal.make(where, wish)
+    return Proposal.make(where, wish) if isinstance(where, Thread) else Proposal.make_in_task(where, wish)
 
 
 def doc(

@@ -23,13 +23,16 @@ from models.session import UserSession
 from models.skill import FLAG, Skill, configure
 from models.token import ApiToken
 from models.user import Membership, User, hash_password
-from webapp import accounts, backup, doctor
+from webapp import accounts, backfill, backup, doctor
 
 ACTOR = "operator"
 
 
 def install(app: Flask) -> None:
-    for command in (user, token, project, skills, setup_link, back_up, restore, verify_audit, examine, demo):
+    for command in (
+        user, token, project, skills, setup_link, back_up, restore, verify_audit, examine, demo,
+        backfill_task_events,
+    ):  # fmt: skip
         app.cli.add_command(command)
 
 
@@ -245,6 +248,14 @@ def examine() -> None:
             click.echo(f"{'':8} → {check.command}")
     if any(check.needed and not check.ok for check in checks):
         raise click.exceptions.Exit(1)
+
+
+@click.command("backfill-task-events")
+@_plainly
+def backfill_task_events() -> None:
+    """Make events of the comments and outputs that an earlier version kept of tasks, each once."""
+    moved = backfill.run()
+    click.echo(f"Moved {moved} comments and outputs into the timelines of their tasks. The old tables stay.")
 
 
 @click.command("demo")

@@ -117,6 +117,7 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}",
         f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {name}",
         *(f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM {name}" for table in append_only.TABLES),
+        *(f"REVOKE INSERT ON {table} FROM {name}" for table in append_only.READ_ONLY),
         *(
             f"GRANT UPDATE ({', '.join(columns)}) ON {table} TO {name}"
             for table, columns in append_only.ONCE.items()

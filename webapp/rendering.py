@@ -33,7 +33,7 @@ from webapp.conversations import Conversation
 from webapp.csrf import csrf_token, session_cookie_name
 from webapp.kept import Document, Kept, Place, Recent, State
 from webapp.security import csp_nonce
-from webapp.visible import thread_kinds
+from webapp.visible import proposal_kinds
 
 PAGES_KEPT, ROSTERS_KEPT = 100, 100
 HEALTH_SECONDS = 2.0
@@ -164,7 +164,7 @@ def layout(state: State) -> dict[str, Any]:
 
 def waiting(project: Project, user: User, flags: dict[str, bool], state: State) -> dict[str, Any]:
     """What waits for this person, oldest first: as HTML, and the little of each that every page knows."""
-    cards = shown.waiting(project.id, user.id, thread_kinds(flags), state)
+    cards = shown.waiting(project.id, user.id, proposal_kinds(flags), state)
     folds = ProposalFold.of_person(user.id, [UUID(card["id"]) for card in cards])
     rows = [{name: card["row"][name] for name in WAITING_SAYS} for card in cards]
     paused = [_pause(thread) for thread in Thread.paused(project.id)] if flags["team_room"] else []

@@ -100,14 +100,16 @@ def proposal(proposal_id: UUID) -> Proposal:
         raise NotFound
     require("proposal.read", found.project_id)
     flags, where = labs.read(found.project_id), found.thread
-    if not (is_open_to(principal(), where, flags) or (found.listed and where.kind in thread_kinds(flags))):
-        raise closed(where, flags)
+    if found.listed and found.kind in proposal_kinds(flags):
+        return found
+    if where is None or not is_open_to(principal(), where, flags):
+        raise closed(where, flags) if where is not None else NotFound
     return found
 
 
-def thread_kinds(flags: dict[str, bool]) -> list[str]:
-    """The kinds of threads that are switched on."""
-    return [kind for kind, flag in labs.OF_THREAD.items() if flags[flag]]
+def proposal_kinds(flags: dict[str, bool]) -> list[str]:
+    """Where something can be proposed that is switched on: threads of a kind, and tasks."""
+    return [kind for kind, flag in labs.OF_PROPOSAL.items() if flags[flag]]
 
 
 def tasks(project_id: UUID) -> None:

@@ -21,7 +21,8 @@ _BY_THEMSELVES = frozenset(
 )
 
 
-def _path(text: str) -> str:
+def clean_path(text: str) -> str:
+    """A path inside the workspace; ValueError says what is wrong."""
     if "\\" in text or ":" in text:
         raise ValueError("must be written with /, without \\ and :")
     for part in text.split("/"):
@@ -49,7 +50,7 @@ class FileWrite(Params):
         Rule("high", "Its name can be taken for another one.", lambda params: mistakable(params.path)),
     )
 
-    path: Annotated[Line, Field(max_length=1000), AfterValidator(_path)]
+    path: Annotated[Line, Field(max_length=1000), AfterValidator(clean_path)]
     content: Annotated[Body, Field(description="The whole file as it shall be")]
     content_preview: Annotated[Body, Field(description="Leave it out: it is the beginning of content")] = ""
     base_digest: Annotated[

@@ -8,6 +8,7 @@ LONGEST = 2000
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+)(?P<port>:[1-9][0-9]{0,4})?(?P<rest>[/?][!$-;=?-Z_a-z~\[\]%]*)?"
 )
+_PART = re.compile(r"[!$-;=?-Z_a-z~%#]*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"0|[1-9]\d{0,2}")
 _PORTS = {"http": 80, "https": 443}
@@ -32,6 +33,16 @@ def clean_url(text: str) -> str:
     """An http(s) address without name, password, fragment or odd spelling; ValueError says what is wrong."""
     address_of(text)
     return text
+
+
+def clean_link(text: object) -> str:
+    """An address for a person to open: as clean_url, and it may name a part of the page."""
+    if not isinstance(text, str):
+        raise ValueError("must be an http or https address")
+    address, mark, part = text.partition("#")
+    if len(text) > LONGEST or not _PART.fullmatch(part):
+        raise ValueError("must be a plain http or https address")
+    return clean_url(address) + mark + part
 
 
 def address_of(text: str) -> Address:

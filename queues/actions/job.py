@@ -29,7 +29,8 @@ class Job:
     approval_id: UUID
     proposal_id: UUID
     project_id: UUID
-    thread_id: UUID
+    thread_id: UUID | None
+    """Where it was proposed; none in a task's timeline."""
     agent_key: str
     """Who proposed it."""
     decided_by: UUID

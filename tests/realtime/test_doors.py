@@ -3,7 +3,7 @@
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
-from models import Delivery, Membership, Message, Project, Run, RunEvent, Schedule, Task, User, labs
+from models import Agent, Delivery, Membership, Message, Project, Run, RunEvent, Schedule, Task, User, labs
 from models.actions import ScheduleJob
 from models.inspection import Inspection
 from realtime import streams
@@ -100,6 +100,24 @@ def test_what_a_dm_proposes_to_the_project_goes_by_the_flag_of_dms(world: World,
     switch(world, db, dms=True, team_room=False)
     assert sent(world, pump) == set(), "who followed is behind, and asks for what was hidden"
     assert again() == {"proposals", "runs"}
+
+
+def test_what_is_proposed_in_a_task_goes_by_the_flag_of_tasks(world: World, db: SQLAlchemy) -> None:
+    pump = world.pump(lambda: [stream_of(world)])
+    task, trunks = Task.promote(world.say("look"), world.jonas), Agent.by_key(world.project.id, "trunks")
+    assert trunks
+    proposal = factories.proposal(task, trunks)
+    pump.turn()
+    proposal.approve(world.session(), proposal.digest)
+    db.session.commit()
+    assert sent(world, pump) >= {"proposals", "runs", "task_events"}
+
+    switch(world, db, task_threads=False)
+    pump.turn()
+    assert proposal.run
+    proposal.run.losses += 1
+    db.session.commit()
+    assert not sent(world, pump) & {"proposals", "runs", "task_events"}
 
 
 def test_who_read_while_it_was_closed_begins_anew_when_it_opens(world: World, db: SQLAlchemy) -> None:

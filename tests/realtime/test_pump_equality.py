@@ -516,6 +516,26 @@ def more_happens_to_the_task(world: World) -> None:
 
 
 @mutation
+def an_agent_asks_in_the_task(world: World) -> None:
+    task = db.session.scalars(select(Task)).one()
+    factories.proposal(task, agent(world, "trunks"), "file_write", path="notes/b.txt", content="one")
+
+
+@mutation
+def a_person_approves_it(world: World) -> None:
+    one = db.session.scalars(select(Proposal).where(Proposal.message_id.is_(None))).one()
+    one.approve(world.session(), one.digest)
+
+
+@mutation
+def it_is_carried_out(world: World) -> None:
+    held = execution()
+    token = held.claim("worker")
+    assert token
+    assert held.done(token, "It was written.")
+
+
+@mutation
 def an_agent_proposes_in_private(world: World) -> None:
     assert not world.propose(world.dm).listed
 

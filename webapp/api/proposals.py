@@ -31,7 +31,7 @@ def index(window: dict[str, Any]) -> Response:
     """The newest proposals of a project that the caller may see; those before one, by its id."""
     project_id = window.pop("project_id", None) or visible.last_project_id()
     require("proposal.read", project_id)
-    kinds = visible.thread_kinds(labs.read(project_id))
+    kinds = visible.proposal_kinds(labs.read(project_id))
     found = Proposal.page(project_id, current_user().id, kinds, **window)
     more = len(found) == window["limit"]
     return jsonify(

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, render_template, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 
+from models import timeline
 from models.agent import Agent
 from models.base import db
 from models.errors import NotFound
@@ -18,6 +19,7 @@ from models.task import Task
 from models.task_event import TaskEvent
 from models.worker import RUNS
 from queues.direct import direct_or_queued
+from realtime.registry import with_proposals_shown
 from webapp import asked, compared, rendering, visible
 from webapp.auth import current_project, policy
 from webapp.kept import State
@@ -59,8 +61,8 @@ def show(project_key: str, number: int) -> Response:
 def _show(state: State, number: int) -> str:
     """The last of its timeline, or what came before one event."""
     task = visible.task(current_project().id, number)
-    before = asked.number("before")
-    events = task.events(SHOWN, before)
+    before = timeline.Place.parse(request.args.get("before", ""))
+    events, earlier = _timeline(task, before)
     return render_template(
         "tasks/show.html",
         **rendering.layout(state),
@@ -70,11 +72,22 @@ def _show(state: State, number: int) -> str:
         stage=_stage(task),
         attempts=_attempts(task),
         events=events,
-        earlier=events[0].seq if events and events[0].seq > 1 else None,
+        earlier=earlier,
         newest=before is None,
         origin=_origin(task),
         proposal=_proposal(task),
     )
+
+
+def _timeline(task: Task, before: timeline.Place | None) -> tuple[list[TaskEvent], timeline.Place | None]:
+    """A page of it, and the place before which there is more; older rows are rendered here, and kept."""
+    found = timeline.page(task.id, SHOWN + 1, before)
+    events = found[-SHOWN:]
+    for event in events:
+        if event.seq == 0 and event.event_type == "comment":
+            event.content_html = _html(event.content)
+    with_proposals_shown(events)
+    return events, timeline.Place.of(events[0]) if len(found) > SHOWN else None
 
 
 @dataclass(frozen=True)
