@@ -63,6 +63,7 @@ def test_where_a_kept_answer_is_not_to_be_had_is_said(app: Flask) -> None:
         "comments",
         "comparison",
         "deliver",
+        "events",
         "finish",
         "messages",
         "proposals",

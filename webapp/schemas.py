@@ -1,5 +1,6 @@
 """What requests of the room and the agents may say; whether a value is acceptable is the models' to judge."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
@@ -8,12 +9,14 @@ from marshmallow import ValidationError, fields, validate
 from models.actions import ACTIONS, LEVELS
 from models.delivery import LONGEST_REPORTED
 from models.message import LONGEST
+from models.note import OUTPUTS
 from models.plan import LONGEST as LONGEST_PLAN
 from models.proposal import LONGEST_REASON, OUTCOMES, STATUSES
 from models.run_event import KINDS as RUN_EVENTS
 from models.task import APPROVAL, LONGEST_REMARK, PRIORITIES
 from models.task import OUTCOMES as TASK_OUTCOMES
 from models.task import STATUSES as TASK_STATUSES
+from models.task_event import TYPES as TASK_EVENTS
 from models.worker import CHAT, EXECUTORS
 
 LAST_SEQ = 2**31 - 1
@@ -40,6 +43,22 @@ class Seq(fields.Integer):
         if seq < 0:
             raise ValidationError("must not be negative")
         return min(seq, LAST_SEQ)
+
+
+class Since(fields.Field[int | datetime]):
+    """A seq, or a time with its zone, which says after what something came."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int | datetime:
+        text = str(value)
+        if text.isascii() and text.isdigit():
+            return min(int(text[:20]), LAST_SEQ)
+        try:
+            at = datetime.fromisoformat(text.replace(" ", "+"))
+            if at.tzinfo is not None:
+                return at.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        raise ValidationError("must be a seq, or a time as ISO 8601 with its zone")
 
 
 class NewMessage(ma.Schema):
@@ -84,6 +103,77 @@ class Flag(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class NoMetadata(ma.Schema):
+    pass
+
+
+class OutputMetadata(ma.Schema):
+    """Exactly these three: two of them are null."""
+
+    output_type = fields.String(required=True, validate=validate.OneOf(OUTPUTS))
+    storage_path = fields.String(required=True, allow_none=True)
+    link_url = fields.String(required=True, allow_none=True)
+
+
+class RequestMetadata(ma.Schema):
+    """The seed's schema. What the server says, it may be given as it is; nothing else may be claimed."""
+
+    action_type = fields.String(required=True, validate=validate.OneOf(ACTIONS))
+    params = fields.Raw(required=True)
+    risk_level = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(LEVELS))
+    requires_approval = Flag(validate=validate.Equal(True, error="is always true"))
+    status = fields.String(validate=validate.Equal("proposed"))
+    proposed_by = fields.String()
+    proposed_at = fields.AwareDateTime()
+
+
+EVENT_METADATA: dict[str, ma.Schema] = {
+    "comment": NoMetadata(),
+    "agent_update": NoMetadata(),
+    "output_added": OutputMetadata(),
+    "approval_request": RequestMetadata(),
+}
+"""What can be added to a task's timeline from outside, and what its metadata says."""
+REFUSED_EVENTS = ("status_change", "approval_resolved")
+"""What only the server writes."""
+
+
+class NewTaskEvent(ma.Schema):
+    event_type = fields.String(required=True, validate=validate.OneOf((*EVENT_METADATA, *REFUSED_EVENTS)))
+    content = fields.String(
+        required=True,
+        metadata={"maxLength": LONGEST, "description": "Markdown; of an output its title, of a request why"},
+    )
+    metadata = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
+    text = fields.String(
+        load_default=None,
+        allow_none=True,
+        metadata={"maxLength": LONGEST, "description": "Markdown, of an output of the type text alone"},
+    )
+    client_id = fields.String(
+        load_default=None,
+        allow_none=True,
+        metadata={"maxLength": 64, "description": "Yours, once per event: a repeat gives the first answer"},
+    )
+
+    @ma.validates_schema(skip_on_field_errors=True)
+    def fits(self, data: dict[str, Any], **kwargs: Any) -> None:
+        """Text is of outputs only, and metadata is what this type of event says."""
+        kind = data["event_type"]
+        if data["text"] is not None and kind != "output_added":
+            raise ValidationError("belongs to an output", "text")
+        if kind in EVENT_METADATA and (wrong := EVENT_METADATA[kind].validate(data["metadata"] or {})):
+            raise ValidationError({"metadata": wrong})
+
+
+class TaskEventWindow(ma.Schema):
+    """Which events: those after a seq or a time, of one type."""
+
+    since = Since(load_default=0, metadata={"description": "A seq, or a time as ISO 8601 with its zone"})
+    event_type = fields.String(validate=validate.OneOf(TASK_EVENTS))
+    limit = fields.Integer(load_default=MOST, validate=validate.Range(1, MOST))
 
 
 class ReadMark(ma.Schema):
@@ -176,8 +266,11 @@ class ProposalRow(ma.Schema):
 
     id = fields.UUID()
     project_id = fields.UUID()
-    thread_id = fields.UUID()
-    message_id = fields.UUID()
+    thread_id = fields.UUID(allow_none=True)
+    message_id = fields.UUID(allow_none=True)
+    task_event_id = fields.UUID(
+        allow_none=True, metadata={"description": "The event of a task that shows it; else a message does"}
+    )
     listed = fields.Boolean()
     action_type = fields.String(validate=validate.OneOf(ACTIONS))
     params = fields.Dict()
@@ -376,9 +469,18 @@ class TaskEventRow(ma.Schema):
     author = fields.String(metadata={"description": "An agent's key, or ui for a person"})
     user_id = fields.UUID(allow_none=True)
     content = fields.String()
+    text = fields.String(metadata={"description": "Of an output that is text"})
     client_id = fields.String(allow_none=True)
-    metadata = fields.Dict()
+    proposal_id = fields.UUID(allow_none=True)
+    legacy_ref = fields.String(allow_none=True)
+    metadata = fields.Dict(metadata={"description": "By event_type; of a proposal, as it stands now"})
     created_at = fields.DateTime()
+
+
+class TaskEventList(ma.Schema):
+    events = fields.List(fields.Nested(TaskEventRow))
+    since = fields.Integer(metadata={"description": "Ask with it for what comes next"})
+    more = fields.Boolean(metadata={"description": "Whether there is more already"})
 
 
 class ProposalPage(ma.Schema):

@@ -38,7 +38,10 @@ export default class extends Controller {
 
   #body() {
     const given = [...new FormData(this.element)]
-    return given.length ? Object.fromEntries(given) : undefined
+    if (!given.length) return undefined
+    const body = {}
+    for (const [name, value] of given) set(body, name.split("."), value)
+    return body
   }
 
   #refused(answer) {
@@ -52,4 +55,10 @@ export default class extends Controller {
     this.errorTarget.textContent = words
     this.errorTarget.hidden = false
   }
+}
+
+// A field inside a part of the body has the part's name before a dot; what is left empty there is null.
+function set(body, [first, ...rest], value) {
+  if (rest.length) set(body[first] ??= {}, rest, value || null)
+  else body[first] = value
 }

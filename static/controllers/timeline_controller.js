@@ -33,12 +33,18 @@ export default class extends Controller {
   }
 
   #insert(line) {
-    const before = [...this.listTarget.children].findLast((one) => seqOf(one) < seqOf(line))
+    const before = [...this.listTarget.children].findLast((one) => comesBefore(one, line))
     if (before) before.after(line)
     else this.listTarget.prepend(line)
   }
 
   #reset = () => visit(location.href, { action: "replace" })
+}
+
+// By time, then by seq: what was moved here from an older table has a late seq and an early time.
+function comesBefore(one, other) {
+  const [at, otherAt] = [one.dataset.at, other.dataset.at]
+  return at < otherAt || (at === otherAt && seqOf(one) < seqOf(other))
 }
 
 function prepare(line) {

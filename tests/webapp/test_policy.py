@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -16,6 +17,7 @@ from models.message import Draft
 from models.policy import OPEN, RIGHTS, ROLES, SIGNED_IN, TOKEN_RIGHTS
 from models.posting import post_all
 from models.task import Task
+from models.workspace import Workspace
 from tests import factories
 from tests.webapp.conftest import Site
 from webapp import auth, idempotency
@@ -29,6 +31,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "messages.post": {"content": "hello", "client_id": "matrix"},
     "messages.edit": {"content": "other words"},
     "tasks.comment": {"content": "hello", "client_id": "matrix"},
+    "task_events.create": {"event_type": "comment", "content": "hello"},
     "agents.edit": {"title": "other"},
     "agent_work.progress": {"attempt": 1},
     "agent_work.finish": {"attempt": 1},
@@ -161,6 +164,7 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
         "message_id": message.id,
         "task_id": task.id,
         "run_id": factories.event(task, site.people["owner"]).run_id,
+        "output_id": output(task, site.project.key),
         "delivery_id": delivery.id,
         "agent_id": agent.id,
         "proposal_id": factories.proposal(site.project.room, agent).id,
@@ -185,6 +189,13 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
 
     assert len(matrix) > 50
     assert wrong(matrix) == []
+
+
+def output(task: Task, project_key: str) -> UUID:
+    """A file that somebody added to the task."""
+    Workspace.of(project_key).write("a.txt", b"x", None)
+    meta = {"output_type": "file", "storage_path": "a.txt", "link_url": None}
+    return task.record("output_added", "ui", "A", **meta).id
 
 
 def test_the_matrix_would_notice_a_route_that_lets_in_too_many(
