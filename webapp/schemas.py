@@ -433,6 +433,10 @@ class RunEventList(ma.Schema):
     events = fields.List(fields.Nested(RunEventRow))
 
 
+class ReportFormat(ma.Schema):
+    format = fields.String(load_default="md", validate=validate.OneOf(("md", "json")))
+
+
 class PlanStep(ma.Schema):
     number = fields.Integer()
     title = fields.String()

@@ -1,5 +1,6 @@
 """A task's timeline over HTTP: what agents report and ask for, what people add, and what executors poll."""
 
+import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,11 +21,18 @@ from models.text import invalid, one_line
 from models.wish import Wish
 from models.workspace import Workspace
 from realtime.registry import PUBLISHED, with_proposals_shown
-from webapp import visible
+from webapp import reports, visible
 from webapp.api.messages import beside
 from webapp.auth import policy, principal, require
 from webapp.limits import ApiBlueprint
-from webapp.schemas import REFUSED_EVENTS, NewTaskEvent, TaskEventList, TaskEventRow, TaskEventWindow
+from webapp.schemas import (
+    REFUSED_EVENTS,
+    NewTaskEvent,
+    ReportFormat,
+    TaskEventList,
+    TaskEventRow,
+    TaskEventWindow,
+)
 
 bp = ApiBlueprint("task_events", __name__, url_prefix="/api", description="The timeline of a task")
 
@@ -94,6 +102,24 @@ def output(task_id: UUID, output_id: UUID) -> Response:
         raise NotFound("the workspace has no such file now")
     response = Response(content, mimetype="application/octet-stream")
     response.headers.set("Content-Disposition", "attachment", filename=one_line(path.rpartition("/")[2]))
+    return response
+
+
+@bp.get("/tasks/<uuid:task_id>/reports")
+@policy("task.read")
+@bp.arguments(ReportFormat, location="query")
+@bp.response(200)
+def export(window: dict[str, Any], task_id: UUID) -> Response:
+    """Every attempt to carry out its plans, kept apart, with what was approved: to be saved as a file."""
+    task, kind = visible.task_of_id(task_id), window["format"]
+    said = reports.of(task)
+    if kind == "json":
+        response = Response(
+            json.dumps(said, ensure_ascii=False, indent=2) + "\n", mimetype="application/json"
+        )
+    else:
+        response = Response(reports.as_markdown(said), mimetype="text/markdown")
+    response.headers.set("Content-Disposition", "attachment", filename=f"task-{task.number}-reports.{kind}")
     return response
 
 

@@ -371,3 +371,35 @@ def test_what_older_tables_say_is_shown_and_leads_nowhere(
     assert all(f">{title}<" in shown for title in ("Bad", "Odd", "Report", "Out"))
     assert mara.get(f"/api/tasks/{task.id}/outputs/{good}").status_code == 200
     assert mara.get(f"/api/tasks/{task.id}/outputs/{out}").status_code == 422
+
+
+def test_the_reports_of_all_attempts_are_exported_apart(
+    house: House, mara: FlaskClient, task: Task, db: SQLAlchemy
+) -> None:
+    address = f"/api/tasks/{task.id}/reports"
+    assert mara.get(address + "?format=json").get_json()["attempts"] == []
+    assert address not in page(mara, house)
+    plan = factories.plan(task, house.mara, "## Look\n\n`ls`")
+    held, token = factories.begun(task, house.mara)
+    held.failed(token, "It is broken.\n\n## Attempt 2\n\nAll is well.", None)
+    assert not held.done(token, "It went well after all.", None)
+    session, _ = UserSession.start(house.mara, "127.0.0.1", "pytest")
+    db.session.flush()
+    task.retry(session.id, plan.digest)
+    db.session.commit()
+
+    said = mara.get(address + "?format=json")
+    text = mara.get(address)
+
+    assert said.headers["Content-Disposition"] == "attachment; filename=task-1-reports.json"
+    assert text.headers["Content-Disposition"] == "attachment; filename=task-1-reports.md"
+    first, second = said.get_json()["attempts"]
+    assert (first["status"], first["late_report"]) == ("error", "It went well after all.")
+    assert (second["status"], second["report"], second["retry_of"]) == ("queued", None, first["run_id"])
+    assert first["approved"]["plan_digest"] == second["approved"]["plan_digest"] == plan.digest
+    assert (first["approved"]["by"], first["approved"]["plan"]) == ("Mara Lindqvist", "## Look\n\n`ls`")
+    assert "had it tried again" in first["approved"]["void_reason"]
+    headings = [line for line in text.text.splitlines() if line.startswith("## ")]
+    assert headings == ["## Attempt 1", "## Attempt 2"]
+    assert "> ## Attempt 2\n>\n> All is well." in text.text
+    assert f"{address}?format=md" in page(mara, house)
