@@ -33,6 +33,7 @@ import ReadController from "./controllers/read_controller.js"
 import RefreshController from "./controllers/refresh_controller.js"
 import RosterController from "./controllers/roster_controller.js"
 import SignoutController from "./controllers/signout_controller.js"
+import StalenessController from "./controllers/staleness_controller.js"
 import StreamController from "./controllers/stream_controller.js"
 import SuggestionsController from "./controllers/suggestions_controller.js"
 import ThemeController from "./controllers/theme_controller.js"
@@ -55,7 +56,7 @@ const controllers = {
   delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, follow: FollowController,
   keys: KeysController, last: LastController, menu: MenuController, mute: MuteController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
   promote: PromoteController,
-  reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, signout: SignoutController, stream: StreamController,
+  reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, signout: SignoutController, staleness: StalenessController, stream: StreamController,
   suggestions: SuggestionsController, theme: ThemeController, timeline: TimelineController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController, unsent: UnsentController,
   needs: NeedsController, notify: NotifyController, proposal: ProposalController, proposals: ProposalsController,

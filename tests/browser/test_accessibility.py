@@ -7,7 +7,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page
 
-from models import AllowedHost, Draft, Project, ProjectSecret, Task, Thread, User, db, labs
+from models import Agent, AllowedHost, Draft, Project, ProjectSecret, Task, Thread, User, db, labs
+from models.note import Note
 from models.posting import post
 from tests import factories
 from tests.browser.conftest import House
@@ -41,7 +42,10 @@ PAGES = (
 )
 
 PLAN = "The backups are elsewhere.\n\n## Copy\n\n```sh\ncp -a old new\n```\n\n## Compare\n\nBoth are *equal*."
-AWAY = dict.fromkeys(("/oasis/agents/skills", "/oasis/tasks/ops-check", "/oasis/tasks/qa-audit"), "backup")
+LINK = {"output_type": "link", "storage_path": None, "link_url": "https://example.org/a"}
+TEXT = {"output_type": "text", "storage_path": None, "link_url": None}
+TASKS = (f"/oasis/tasks/{name}" for name in (1, 2, 3, "ops-check", "qa-audit"))
+AWAY = dict.fromkeys(("/oasis/agents/skills", *TASKS), "backup")
 """What asks for the runs worker, which is not there."""
 
 
@@ -65,7 +69,13 @@ def fill(app: Flask) -> None:
         ProjectSecret.store(project.id, "token", "http://api.example.org", "Bearer s3cret", mara, "k" * 40)
         said = post(project.room, Draft.of(mara.id, "The **disk** is full", "c1"))
         db.session.flush()
-        Task.promote(said, mara)
+        thread = Task.promote(said, mara)
+        thread.add(Note.words("agent_update", "Reading `both`.", None), "trunks")
+        for meta, text in ((LINK, ""), (TEXT, "## Restore\n\nSee [this](https://example.org/).")):
+            thread.add(Note.output("What is needed", meta, text, None), "trunks")
+        trunks = Agent.by_key(project.id, "trunks")
+        assert trunks
+        factories.proposal(thread, trunks)
         planned = Task.promote(post(project.room, Draft.of(mara.id, "Move the backups", "c3")), mara)
         factories.plan(planned, mara, PLAN)
         executed = Task.promote(post(project.room, Draft.of(mara.id, "Move the rest", "c4")), mara)

@@ -64,8 +64,8 @@ class Home:
         cookie = {"name": "tr_sid", "value": secret, "url": self._url}
         self.context.add_cookies([cookie])  # type: ignore[list-item]
 
-    def tab(self, path: str = "/oasis/chat") -> Visitor:
-        return Visitor(self._watched(self.context.new_page())).open(path)
+    def tab(self, path: str = "/oasis/chat", state: str = "live") -> Visitor:
+        return Visitor(self._watched(self.context.new_page())).open(path, state)
 
     def close(self) -> None:
         if self._open:
@@ -204,7 +204,7 @@ def test_what_was_done_offline_is_sent_once_and_in_order_after_the_browser_was_c
     mara.say("@jonas before")
     mara.message("before").wait_for()
     promote(app, "@jonas before")
-    thread = home.tab("/oasis/tasks/1")
+    thread = home.tab("/oasis/tasks/1", "backup")
 
     away(house, home, how, gone=True)
     for text in numbers(1, 20):
@@ -236,7 +236,7 @@ def test_what_was_done_offline_is_sent_once_and_in_order_after_the_browser_was_c
         room = Project.by_key("oasis").room  # type: ignore[union-attr]
         given = select(Reaction).join(Message).where(Message.thread_id == room.id)
         assert len(db.session.scalars(given).all()) == 1
-    mara.open("/oasis/tasks/1")
+    mara.open("/oasis/tasks/1", "backup")
     expect(mara.page.locator(".timeline [data-mine] .prose")).to_have_text(["first", "second"], timeout=SLOW)
     comment(mara, "third, **now**")
     expect(mara.page.locator(".timeline [data-mine] strong")).to_have_text("now", timeout=SLOW)

@@ -13,6 +13,7 @@ from models import Agent, Project, Run, Thread, User, UserSession, db, labs, mar
 from models.base import new_id
 from models.execution import Execution
 from models.message import Draft, Message
+from models.note import Note
 from models.posting import post
 from models.proposal import Proposal
 from models.task import Task
@@ -160,8 +161,17 @@ class Author:
         said = post(thread or self._project.room, draft)
         db.session.flush()
         if promoted:
-            Task.promote(said, self._mara)
+            self.thread(Task.promote(said, self._mara))
         return said
+
+    def thread(self, task: Task) -> None:
+        """What agents add to it; an output as an older version may have kept it, which nobody checked."""
+        task.add(Note.words("agent_update", BY_CONTEXT[3], None), "trunks")
+        meta = {"output_type": "text", "storage_path": None, "link_url": None}
+        task.add(Note.output(next(self._deck)[:200], meta, BY_CONTEXT[1], None), "bulma")
+        for kind in ("link", "file"):
+            old = {"output_type": kind, "storage_path": next(self._deck), "link_url": next(self._deck)}
+            task.record("output_added", "bulma", next(self._deck), **old)
 
     def names(self) -> None:
         self._project.name = next(self._deck)

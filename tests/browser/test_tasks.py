@@ -1,14 +1,42 @@
 """A person makes a task of a message, and everybody sees both sides of it."""
 
+import json
+import urllib.request
+from typing import Any
+
 import pytest
+from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
+from models import Project, Task, db
+from tests import factories
 from tests.browser.conftest import SLOW, House
 
 pytestmark = pytest.mark.databases("sqlite")
+WANTED = {"action_type": "file_write", "params": {"path": "rules/disk.json", "content": "{}"}}
 
 
-def test_promoting_a_message(house: House) -> None:
+def report(house: House, app: Flask, **said: Any) -> None:
+    """What Trunks says of the task, with a token, from elsewhere."""
+    with app.app_context():
+        project = Project.by_key("oasis")
+        assert project
+        task = Task.by_number(project.id, 1)
+        assert task
+        token, address = (
+            factories.token(project, "agent", agent_key="trunks")[1],
+            f"/api/tasks/{task.id}/events",
+        )
+        db.session.commit()
+        db.engine.dispose()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(house.live.url + address, json.dumps(said).encode(), headers)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.status == 201
+
+
+def test_promoting_a_message_and_its_thread(house: House, app: Flask) -> None:
+    """The runs worker is away: who reads is told so, and goes on; what an agent asks for waits."""
     mara, jonas = house.enter("mara"), house.enter("jonas", "/oasis/tasks")
     mara.say("The disk is full")
     said = mara.message("The disk is full")
@@ -23,6 +51,36 @@ def test_promoting_a_message(house: House) -> None:
     link.click()
     expect(mara.page.locator("#task-title")).to_have_text("The disk is full")
     expect(mara.page.locator(".timeline .event")).to_contain_text("Mara Lindqvist made it of a message")
+
+    jonas.open("/oasis/tasks/1", "backup")
+    expect(jonas.page.locator(".banner")).to_contain_text("Agent offline")
+    form = mara.page.locator("#add-output")
+    form.get_by_text("Add output").click()
+    form.get_by_label("Title").fill("The graph")
+    form.get_by_label("Address").fill("ftp://example.org/")
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(form.locator(".error:visible")).to_contain_text("http or https")
+    form.get_by_label("Address").fill("https://graphs.example.org/disk")
+    form.get_by_role("button", name="Add", exact=True).click()
+    thread = jonas.page.locator("ol.timeline")
+    expect(thread.get_by_role("link", name="The graph")).to_have_attribute(
+        "href", "https://graphs.example.org/disk"
+    )
+    expect(thread).to_contain_text("graphs.example.org")
+
+    report(house, app, event_type="agent_update", content="Reading the **rules**.")
+    report(house, app, event_type="approval_request", content="It must be there first.", metadata=WANTED)
+    expect(thread.locator(".bubble strong")).to_have_text("rules")
+    card = thread.locator(".approval")
+    expect(card.locator(".title")).to_have_text("Create the file rules/disk.json")
+    expect(card.locator(".card__foot .btn:visible")).to_have_count(0)
+    hers = mara.page.locator("ol.timeline .approval")
+    hers.get_by_role("button", name="Reject…").press("Enter")
+    dialog = mara.page.get_by_role("dialog")
+    dialog.locator("textarea:visible").fill("Not this week.")
+    dialog.get_by_role("button", name="Reject", exact=True).click()
+    expect(card).to_have_attribute("data-state", "rejected")
+    expect(thread).to_contain_text("Mara Lindqvist rejected the proposal: Not this week.")
 
     mara.page.get_by_role("link", name="a message").click()
     expect(mara.message("The disk is full")).to_be_in_viewport()

@@ -19,6 +19,7 @@ from models.task import Task
 from models.task_event import TaskEvent
 from models.worker import RUNS
 from queues.direct import direct_or_queued
+from realtime import health
 from realtime.registry import with_proposals_shown
 from webapp import asked, compared, rendering, visible
 from webapp.auth import current_project, policy
@@ -65,7 +66,7 @@ def _show(state: State, number: int) -> str:
     events, earlier = _timeline(task, before)
     return render_template(
         "tasks/show.html",
-        **rendering.layout(state),
+        **rendering.layout(state) | {"health": health.status(RUNS), "executor_queue": RUNS},
         task=task,
         description=render(task.description).html,
         plan=_plan(task),
