@@ -21,6 +21,8 @@ from tests.queues.tasks import read, session_of, task_of, wait
 from tests.support.live import Live
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.usefixtures("each_round")
+
 PLAN = "The note is there.\n\n## Write\n\n`echo hello > note.txt`"
 
 
