@@ -33,23 +33,23 @@ BACKUP_HOURS = 26
 LITTLE, NOTHING = 0.10, 0.03
 """Of a disk that is free."""
 GIB = 1 << 30
-NAMES = {"chat": "answers of agents", "runs": "approved work"}
+NAMES = {"chat": "answers of agents", "runs": "plans and approved work"}
 
 
 def queue_lag(project_id: UUID) -> Seen:
     now, seen = utcnow(), Seen("")
     told = []
     for queue, (count, oldest) in {"chat": _deliveries(project_id), "runs": _runs(project_id)}.items():
-        told.append(f"{count} {NAMES[queue]} wait")
+        told.append(f"{NAMES[queue].capitalize()} that wait: {count}")
         if oldest is not None and now - oldest > LAG:
             seen.add(
                 queue,
                 f"{NAMES[queue].capitalize()} wait too long",
                 f"The oldest has waited for more than {_minutes(LAG)}. Nobody takes it, or too few do.",
-                f"{count} wait. The oldest since {_at(oldest)}, for {_minutes(now - oldest)}.",
+                f"Waiting: {count}. The oldest since {_at(oldest)}, for {_minutes(now - oldest)}.",
                 "high",
             )
-    seen.said = f"{told[0]}, {told[1]}."
+    seen.said = f"{told[0]}. {told[1]}."
     return seen
 
 
@@ -86,7 +86,7 @@ def failed_deliveries(project_id: UUID) -> Seen:
         if row.status == "failed":
             failed.setdefault(row.reason or "no reason is known", []).append(row)
     count = sum(map(len, failed.values()))
-    seen = Seen(f"{len(rows)} answers ended in the last 24 hours, {count} of them failed.")
+    seen = Seen(f"Answers that ended in the last 24 hours: {len(rows)}, failed: {count}.")
     for reason, some in failed.items():
         agents = ", ".join(sorted({f"@{row.target_agent_key}" for row in some}))
         seen.add(
@@ -116,7 +116,7 @@ def stuck_runs(project_id: UUID) -> Seen:
         .where(or_(Run.approval_id.is_(None), Run.approval_id.not_in(private)))
     )
     open_runs = list(db.session.scalars(query.order_by(Run.created_at).limit(200)))
-    seen = Seen(f"{len(open_runs)} runs are interrupted or held by nobody." if open_runs else "None is.")
+    seen = Seen(f"Runs that are interrupted, or held by nobody: {len(open_runs)}.")
     for run in open_runs:
         task = db.session.get(Task, run.task_id) if run.task_id else None
         of = f"task {task.number}" if task else "an approved action"
@@ -201,7 +201,7 @@ def backups(project_id: UUID) -> Seen:
         evidence = "The folder of backups is there, and has none."
     else:
         hours = (time.time() - max(times)) / 3600
-        seen = Seen(f"The last of {len(times)} backups is {hours:.0f} hours old.")
+        seen = Seen(f"Backups: {len(times)}. The last one is {hours:.0f} hours old.")
         if hours <= BACKUP_HOURS:
             return seen
         evidence = seen.said
@@ -228,16 +228,16 @@ def waiting(project_id: UUID) -> Seen:
     seen, told = Seen(""), []
     for name, query in (("proposals", proposals), ("tasks", plans)):
         count, oldest = db.session.execute(query).one()
-        told.append(f"{count} {name} wait for a person")
+        told.append(f"{name.capitalize()} that wait for a person: {count}")
         if oldest is not None and now - oldest > LONG:
             seen.add(
                 name,
                 f"{name.capitalize()} wait for a decision for more than a day",
                 "Nothing expires, nothing decides by itself. Who may decide finds them under Needs you.",
-                f"{count} wait. The oldest since {_at(oldest)}.",
+                f"Waiting: {count}. The oldest since {_at(oldest)}.",
                 "normal",
             )
-    seen.said = f"{', '.join(told)}."
+    seen.said = f"{'. '.join(told)}."
     return seen
 
 

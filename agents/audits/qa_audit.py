@@ -95,12 +95,12 @@ async def tests(place: Place) -> Seen:
         code = [path for path in place.folder.files if path.endswith(CODE)]
         if not code:
             raise CannotLook("the workspace has neither code nor tests.")
-        seen = Seen(f"There are {len(code)} files of code, and no tests.")
+        seen = Seen(f"Files of code: {len(code)}. Tests: none.")
         seen.add(
             "none",
             "There are no tests",
             "Nothing says whether the code does what it should, before and after a change.",
-            f"{len(code)} files of code, as {code[0]}. No test_*.py, no configuration of pytest, no script"
+            f"Files of code: {len(code)}, as {code[0]}. No test_*.py, no configuration of pytest, no script"
             " test in package.json.",
             "low",
         )
@@ -163,7 +163,7 @@ def links(folder: Folder) -> Seen:
         if dead:
             what = "What they name is not in the workspace."
             _add_lines(seen, file.path, f"Links in {file.path} lead nowhere", what, dead)
-    seen.said = f"{count} relative links in {len(files)} Markdown files were followed."
+    seen.said = f"Relative links followed: {count}, in Markdown files: {len(files)}."
     return seen
 
 
@@ -194,12 +194,12 @@ def todos(folder: Folder) -> Seen:
         if bare:
             what = "They say that something is to be done, and neither what nor why."
             _add_lines(seen, file.path, f"Notes without a reason in {file.path}", what, bare)
-    seen.said = f"{count} notes of work to be done were found."
+    seen.said = f"Notes of work to be done: {count}."
     return seen
 
 
 def large(folder: Folder) -> Seen:
-    seen = Seen(f"The sizes of {len(folder.files)} files were read.")
+    seen = Seen(f"Files whose sizes were read: {len(folder.files)}.")
     for path, entry in folder.files.items():
         if entry.size > LARGE:
             seen.add(

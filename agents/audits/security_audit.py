@@ -38,7 +38,7 @@ UNPINNED = ("*", "latest", "", "x")
 
 
 def secrets(folder: Folder) -> Seen:
-    seen = Seen(f"{len(folder.texts)} text files were searched for {len(SECRETS)} kinds of secrets.")
+    seen = Seen(f"Text files searched for {len(SECRETS)} kinds of secrets: {len(folder.texts)}.")
     for file in folder.texts:
         found = [
             (number, kind) for number, line in enumerate(file.lines, 1) for kind in secrets_in(line[:2000])
@@ -57,7 +57,7 @@ def secrets(folder: Folder) -> Seen:
 
 
 def hidden_order(folder: Folder) -> Seen:
-    seen = Seen(f"{len(folder.texts)} text files were searched.")
+    seen = Seen(f"Text files searched: {len(folder.texts)}.")
     for file in folder.texts:
         found = [
             (number, "is read in another order than it stands")
@@ -84,7 +84,7 @@ def _places(path: str, found: list[tuple[int, str]]) -> str:
 
 def dependencies(folder: Folder) -> Seen:
     found = {file.path: names for file in folder.texts if (names := _loose(file)) is not None}
-    seen = Seen(f"{len(found)} files name dependencies.")
+    seen = Seen(f"Files that name dependencies: {len(found)}.")
     for path, names in found.items():
         if names:
             seen.add(
@@ -142,7 +142,7 @@ def _loose_of_python(text: str) -> list[str] | None:
 def writable(folder: Folder) -> Seen:
     real = {path: entry for path, entry in folder.all.items() if entry.kind != "other"}
     found = {path: entry for path, entry in real.items() if entry.mode & 0o002}
-    seen = Seen(f"The rights of {len(folder.all)} files and folders were read.")
+    seen = Seen(f"Files and folders whose rights were read: {len(folder.all)}.")
     if found:
         shown = "\n".join(f"{entry.mode:o} {path}" for path, entry in sorted(found.items())[:LINES])
         more = f"\nand {len(found) - LINES} more" if len(found) > LINES else ""
@@ -160,7 +160,7 @@ def tokens(project_id: UUID) -> Seen:
     now = utcnow()
     alive = (ApiToken.project_id == project_id, ApiToken.revoked_at.is_(None), ApiToken.expires_at > now)
     living = list(db.session.scalars(select(ApiToken).where(*alive)))
-    seen = Seen(f"{len(living)} tokens are in force.")
+    seen = Seen(f"Tokens in force: {len(living)}.")
     for token in living:
         if token.last_used_at is None and token.created_at < now - UNUSED:
             seen.add(
@@ -192,7 +192,7 @@ def members(project_id: UUID) -> Seen:
         .where(User.deactivated_at.is_(None))
     )
     deciding = db.session.execute(query.order_by(User.name)).all()
-    seen = Seen(f"{len(deciding)} people may decide.")
+    seen = Seen(f"People who may decide: {len(deciding)}.")
     for user, membership, at in deciding:
         if at < now - AWAY:
             seen.add(
@@ -218,7 +218,7 @@ def members(project_id: UUID) -> Seen:
 def hosts(project_id: UUID) -> Seen:
     origins = AllowedHost.origins(project_id)
     plain = [origin for origin in origins if origin.startswith("http:")]
-    seen = Seen(f"{len(origins)} servers may be asked, {len(plain)} of them without encryption.")
+    seen = Seen(f"Servers that may be asked: {len(origins)}, without encryption: {len(plain)}.")
     if plain:
         seen.add(
             "plain http",

@@ -307,7 +307,7 @@ class TestOfTheProject:
         db.session.commit()
         [lag] = seen("ops-check", "queue-lag").findings
         assert (lag.subject, lag.priority) == ("chat", "high")
-        assert lag.evidence.startswith("1 wait."), "of direct conversations nothing is told"
+        assert lag.evidence.startswith("Waiting: 1."), "of direct conversations nothing is told"
 
         for one, why in ((waiting, "The model is away."), (private, "A secret reason.")):
             ended = {"status": "failed", "result": {"reason": why}}

@@ -107,7 +107,10 @@ class TestLife:
         task = desk.task()
         assert (task.status, task.title) == ("pending", "Links in README.md lead nowhere")
         assert desk.told()[1:] == ["trunks found it again by QA Audit"]
-        assert "README.md:9" in task.events(1)[0].content
+        event = task.events(1)[0]
+        assert (event.content, event.meta["found"]) == ("README.md:9 → plan.md", True)
+        assert "<p>QA Audit found it again.</p>" in event.content_html
+        assert "README.md:9" in event.content_html
         assert said["findings"][0]["became"] == "known"
 
     def test_one_that_vanished_is_closed_with_evidence_and_one_that_returned_is_open_again(
@@ -272,14 +275,16 @@ class TestReported:
         facts = (fact(priority="high"), fact("b.md"), fact("c.md", priority="low"))
         reported = Reported("qa-audit", saw(*facts))
         key = "AKIA" + "ABCDEFGHIJ234567"
-        reported.add([self.said(description=f"It is {key}."), self.said(subject="b.md", priority="urgent")])
+        reported.add(
+            [self.said(description=f"It is \u202e{key}."), self.said(subject="b.md", priority="urgent")]
+        )
         [links] = reported.judged()
         assert [(one.title, one.priority) for one in links.findings] == [
             ("Mend it", "high"),
             ("Mend it", "urgent"),
             ("Links in c.md lead nowhere", "low"),
         ]
-        assert links.findings[0].description == "It is [secret]."
+        assert links.findings[0].description == "It is ⟨U+202E⟩[secret]."
         assert links.findings[0].fingerprint == facts[0].fingerprint
         assert links.findings[0].evidence == "README.md:3 → plan.md\n\nThe agent: e"
 
