@@ -435,33 +435,48 @@ def test_a_model_that_fails_hides_nothing(
     assert desk.task().title == "Links in README.md lead nowhere"
 
 
-@pytest.mark.parametrize("point", ["audit.looked", "audit.before_commit", "audit.recorded"])
-def test_a_killed_one_is_made_again_and_nothing_is_doubled(
-    point: str, desk: Desk, app: Flask, live: Live
-) -> None:
-    (live.folder / "workspaces" / "oasis").mkdir(parents=True)
-    (live.folder / "workspaces" / "oasis" / "README.md").write_text(DEAD)
-    run_id = desk.ask()
+@pytest.fixture
+def killed(desk: Desk, live: Live) -> Callable[..., list[int]]:
+    """An audit whose worker is killed at a point, and that another worker makes; how many tasks each left."""
 
-    def work(name: str, **variables: str) -> Forked:
+    def killed(point: str, build: str = "sound") -> list[int]:
+        (live.folder / "workspaces" / "oasis").mkdir(parents=True)
+        (live.folder / "workspaces" / "oasis" / "README.md").write_text(DEAD)
+        run_id = desk.ask()
+        first = work("first", build, CRASHPOINT=point)
+        wait_until(lambda: not first.alive, 20, "the end of the process", 0.05)
+        assert first.popen
+        assert first.popen.returncode == KILLED
+        left = [len(desk.tasks())]
+        held = (Run.id == run_id, Run.status == "running")
+        changed_rows(update(Run).where(*held).values(lease_until=db_now(-1)))
+        db.session.commit()
+        Sweeper().sweep()
+        db.session.rollback()
+        work("second", build)
+        run = ended(run_id)
+        assert (run.status, run.attempt) == ("success", 1 if point == "audit.recorded" else 2)
+        return [*left, len(desk.tasks())]
+
+    def work(name: str, build: str, **variables: str) -> Forked:
         folder = {"WORKSPACES_FOLDER": str(live.folder / "workspaces")}
-        command = [sys.executable, "-m", "queues.worker", "runs"]
+        command = [sys.executable, "-m", "tests.queues.worlds", build]
         process = Forked(name, command, {**live.environ, **folder, **variables}, live.folder)
         live.processes[name] = process.start()
         return process
 
-    first = work("first", CRASHPOINT=point)
-    wait_until(lambda: not first.alive, 20, "the end of the process", 0.05)
-    assert first.popen
-    assert first.popen.returncode == KILLED
-    db.session.rollback()
-    assert len(desk.tasks()) == (1 if point == "audit.recorded" else 0)
-    changed_rows(update(Run).where(Run.id == run_id, Run.status == "running").values(lease_until=db_now(-1)))
-    db.session.commit()
-    Sweeper().sweep()
-    db.session.rollback()
+    return killed
 
-    work("second")
-    run = ended(run_id)
-    assert (run.status, run.attempt) == ("success", 1 if point == "audit.recorded" else 2)
+
+@pytest.mark.parametrize("point", ["audit.looked", "audit.before_commit", "audit.recorded"])
+def test_a_killed_one_is_made_again_and_nothing_is_doubled(
+    point: str, desk: Desk, killed: Callable[..., list[int]]
+) -> None:
+    assert killed(point) == [1 if point == "audit.recorded" else 0, 1]
     assert desk.told() == ["ui found it by QA Audit"]
+
+
+@pytest.mark.databases("sqlite")
+def test_a_build_that_keeps_findings_one_by_one_doubles_them(killed: Callable[..., list[int]]) -> None:
+    """The control: the same kill."""
+    assert killed("audit.before_commit", "finds_everything_new") == [1, 2]

@@ -5,12 +5,17 @@
 
 import sys
 import urllib.request
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from flask import Flask
 
 from models.actions import ApiCall
+from models.base import db, new_id
+from models.finding import Finding
 from models.run import Run
+from models.task import Task
 from queues import worker
 from queues.actions import ACTIONS, InWorld
 from queues.actions.job import Job
@@ -36,7 +41,25 @@ def forgets_that_it_began() -> None:
     Run.begin = begin  # type: ignore[method-assign]
 
 
-BUILDS: dict[str, Any] = {each.__name__: each for each in (sound, forgets_that_it_began)}
+def finds_everything_new() -> None:
+    """What an audit finds is kept before it ends, and known again by nothing (against I6)."""
+
+    def from_finding(
+        project_id: UUID, finding: Finding, author: str, user_id: UUID | None = None
+    ) -> tuple[Task, str]:
+        new = replace(finding, subject=str(new_id()))
+        task = Task.create(
+            project_id, finding.title, "", None, source="finding", author=author, user_id=user_id, finding=new
+        )
+        db.session.commit()
+        return task, "new"
+
+    Task.from_finding = from_finding  # type: ignore[method-assign, assignment]
+
+
+BUILDS: dict[str, Any] = {
+    each.__name__: each for each in (sound, forgets_that_it_began, finds_everything_new)
+}
 STAND_IN = InWorld(__name__ if __name__ != "__main__" else "tests.queues.worlds")
 
 
