@@ -44,7 +44,7 @@ PAGES = (
 PLAN = "The backups are elsewhere.\n\n## Copy\n\n```sh\ncp -a old new\n```\n\n## Compare\n\nBoth are *equal*."
 LINK = {"output_type": "link", "storage_path": None, "link_url": "https://example.org/a"}
 TEXT = {"output_type": "text", "storage_path": None, "link_url": None}
-TASKS = (f"/oasis/tasks/{name}" for name in (1, 2, 3, "ops-check", "qa-audit"))
+TASKS = (f"/oasis/tasks/{name}" for name in (1, 2, 3, 4, "ops-check", "qa-audit"))
 AWAY = dict.fromkeys(("/oasis/agents/skills", *TASKS), "backup")
 """What asks for the runs worker, which is not there."""
 
