@@ -468,6 +468,7 @@ def killed(desk: Desk, live: Live) -> Callable[..., list[int]]:
     return killed
 
 
+@pytest.mark.usefixtures("each_round")
 @pytest.mark.parametrize("point", ["audit.looked", "audit.before_commit", "audit.recorded"])
 def test_a_killed_one_is_made_again_and_nothing_is_doubled(
     point: str, desk: Desk, killed: Callable[..., list[int]]
