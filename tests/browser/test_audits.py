@@ -47,3 +47,4 @@ def test_an_audit_finds_something_that_is_mended(house: House, app: Flask) -> No
     expect(mara.page.get_by_label("Gone since the run before")).to_contain_text("Task 1 closed", timeout=SLOW)
     expect(jonas.page.locator("#task")).to_contain_text("Completed", timeout=SLOW)
     expect(jonas.page.locator("ol.timeline")).to_contain_text("did not find it any more, and closed it")
+    expect(jonas.page.locator("#stage")).to_contain_text("Its audit does not find it any more.")

@@ -202,3 +202,4 @@ def test_from_an_audit_to_a_plan_that_was_carried_out(house: House) -> None:
     looked = mara.page.locator("#attempts .run section")
     expect(looked.locator(".badge")).to_have_text("Done", timeout=SLOW)
     expect(looked).to_contain_text("As planned, with remarks.")
+    expect(mara.page.locator("ol.timeline > li").last).to_contain_text("looked afterwards, as /oasis-op says")
