@@ -21,18 +21,28 @@ RUN = ("status", "started_at", "finished_at", "report", "late_report", "error", 
 def of(task: Task) -> dict[str, Any]:
     """As JSON: the task, and its attempts, oldest first."""
     names = ("id", "number", "title", "description", "status")
-    attempts = [_attempt(number, run) for number, run in enumerate(Run.executions(task), 1)]
+    looks = {run.approval_id: run for run in Run.executions(task, "post_op")}
+    attempts = [
+        _attempt(number, run, looks.get(run.approval_id))
+        for number, run in enumerate(Run.executions(task), 1)
+    ]
     return {"task": {name: plain(getattr(task, name)) for name in names}, "attempts": attempts}
 
 
-def _attempt(number: int, run: Run) -> dict[str, Any]:
-    approval = db.session.get_one(Approval, run.approval_id)
-    counted = select(RunEvent.kind, func.count()).where(RunEvent.run_id == run.id).group_by(RunEvent.kind)
+def _attempt(number: int, run: Run, look: Run | None) -> dict[str, Any]:
     return {
         "number": number,
+        "approved": _approved(db.session.get_one(Approval, run.approval_id)),
+        **_of(run),
+        "post_op": _of(look) if look is not None else None,
+    }
+
+
+def _of(run: Run) -> dict[str, Any]:
+    counted = select(RunEvent.kind, func.count()).where(RunEvent.run_id == run.id).group_by(RunEvent.kind)
+    return {
         "run_id": str(run.id),
         "retry_of": plain(run.retry_of),
-        "approved": _approved(approval),
         **{name: plain(getattr(run, name)) for name in RUN},
         "events": {kind: count for kind, count in db.session.execute(counted)},
     }
@@ -47,6 +57,8 @@ def _approved(approval: Approval) -> dict[str, Any]:
         "plan_digest": order["plan_digest"],
         "plan_version": order["plan"]["version"],
         "plan": order["plan"]["text"],
+        "scheduled_time": order["scheduled_time"],
+        "post_op": order["post_op"],
         "user_id": str(approval.user_id),
         "by": approval.user.name,
         **{name: plain(getattr(approval, name)) for name in names},
@@ -65,13 +77,14 @@ def as_markdown(said: dict[str, Any]) -> str:
 
 
 def _section(attempt: dict[str, Any]) -> list[str]:
-    approved = attempt["approved"]
+    approved, after = attempt["approved"], attempt["post_op"] or {}
     facts = {
         "Status": attempt["status"],
         "Approved by": f"{approved['by']}, {approved['decided_at']}",
         "Plan": f"version {approved['plan_version']}, digest `{approved['plan_digest']}`",
         "Order": f"digest `{approved['digest']}`",
         "Approval void": approved["void_reason"],
+        "For": approved["scheduled_time"],
         "Began": attempt["started_at"],
         "Ended": attempt["finished_at"],
         "Error": attempt["error"] if attempt["error"] != attempt["report"] else None,
@@ -82,6 +95,7 @@ def _section(attempt: dict[str, Any]) -> list[str]:
     for title, text in (
         ("Report", attempt["report"] or "None."),
         ("Told late", attempt["late_report"]),
+        (f"/oasis-op afterwards: {after.get('status')}", after and (after["report"] or "None.")),
         ("The plan that was approved", approved["plan"]),
     ):
         if text:

@@ -386,6 +386,9 @@ def test_the_reports_of_all_attempts_are_exported_apart(
     session, _ = UserSession.start(house.mara, "127.0.0.1", "pytest")
     db.session.flush()
     task.retry(session.id, plan.digest)
+    assert task.run
+    look = Run.of_post_op(task.run)
+    look.report = "**As planned.**"
     db.session.commit()
 
     said = mara.get(address + "?format=json")
@@ -402,4 +405,6 @@ def test_the_reports_of_all_attempts_are_exported_apart(
     headings = [line for line in text.text.splitlines() if line.startswith("## ")]
     assert headings == ["## Attempt 1", "## Attempt 2"]
     assert "> ## Attempt 2\n>\n> All is well." in text.text
+    assert (first["post_op"], second["post_op"]["report"]) == (None, "**As planned.**")
+    assert "### /oasis-op afterwards: queued\n\n> **As planned.**" in text.text
     assert f"{address}?format=md" in page(mara, house)
