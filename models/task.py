@@ -289,13 +289,11 @@ class Task(Row, Stateful, Model):
             query = query.where(cls.number < before)
         return list(db.session.scalars(query.limit(limit)))
 
-    def events(self, limit: int, before: int | None = None, of_type: str | None = None) -> list[TaskEvent]:
-        """The last of its timeline, or of what came before a seq, or of one type; in order."""
+    def events(self, limit: int, of_type: str | None = None) -> list[TaskEvent]:
+        """The last of its timeline, or of one type, in the order of seq; pages read `models/timeline.py`."""
         query = select(TaskEvent).where(TaskEvent.task_id == self.id).order_by(TaskEvent.seq.desc())
         if of_type is not None:
             query = query.where(TaskEvent.event_type == of_type)
-        if before is not None:
-            query = query.where(TaskEvent.seq < before)
         return list(db.session.scalars(query.limit(limit)))[::-1]
 
     @classmethod

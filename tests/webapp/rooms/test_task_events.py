@@ -148,6 +148,16 @@ def test_what_an_agent_may_not_report_is_refused(
     assert len(read(trunks, task)["events"]) == 1
 
 
+@pytest.mark.databases("sqlite")
+def test_without_the_list_of_what_is_refused_an_agent_could_write_a_decision(
+    trunks: FlaskClient, task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: it is that list which holds."""
+    monkeypatch.setattr("webapp.api.task_events.REFUSED_EVENTS", ())
+
+    assert say(trunks, task, "approval_resolved", "approved").status_code == 201
+
+
 def test_who_may_report(
     house: House, app: Flask, task: Task, trunks: FlaskClient, mara: FlaskClient, jonas: FlaskClient,
     db: SQLAlchemy,
