@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -33,6 +34,7 @@ from models.note import Note
 from models.plan import KIND, ORDER, POST_OP, Plan, checked, order_of, steps_of, with_step
 from models.project import Project
 from models.run import AUDITS, Run
+from models.tag import tags_of
 from models.task_event import TaskEvent
 from models.text import clean, invalid, told
 
@@ -61,6 +63,7 @@ OFF = "tasks are switched off in Labs"
 UI = "ui"
 """The author of what a person did on a page; who it was, is in `user_id`."""
 _FOUND = text("fingerprint IS NOT NULL")
+_WAITS = text("waits_since IS NOT NULL")
 
 
 class Task(Row, Stateful, Model):
@@ -102,6 +105,14 @@ class Task(Row, Stateful, Model):
             unique=True,
             sqlite_where=_FOUND,
             postgresql_where=_FOUND,
+        ),
+        Index("ix_tasks_status", "project_id", "status", "number"),
+        Index(
+            "ix_tasks_waiting",
+            "project_id",
+            "waits_since",
+            sqlite_where=_WAITS,
+            postgresql_where=_WAITS,
         ),
     )
 
@@ -281,14 +292,6 @@ class Task(Row, Stateful, Model):
     def by_number(cls, project_id: UUID, number: int) -> Task | None:
         return db.session.scalar(select(cls).where(cls.project_id == project_id, cls.number == number))
 
-    @classmethod
-    def newest(cls, project_id: UUID, limit: int, before: int | None = None) -> list[Task]:
-        """The newest, or those before a number."""
-        query = select(cls).where(cls.project_id == project_id).order_by(cls.number.desc())
-        if before is not None:
-            query = query.where(cls.number < before)
-        return list(db.session.scalars(query.limit(limit)))
-
     def events(self, limit: int, of_type: str | None = None) -> list[TaskEvent]:
         """The last of its timeline, or of one type, in the order of seq; pages read `models/timeline.py`."""
         query = select(TaskEvent).where(TaskEvent.task_id == self.id).order_by(TaskEvent.seq.desc())
@@ -301,6 +304,39 @@ class Task(Row, Stateful, Model):
         """Those in which a person has something to do, the longest first."""
         query = select(cls).where(cls.project_id == project_id, cls.waits_since.is_not(None))
         return list(db.session.scalars(query.order_by(cls.waits_since, cls.id)))
+
+    def edit(
+        self,
+        by: User,
+        *,
+        priority: str | None = None,
+        tags: Sequence[str] | None = None,
+        agent_key: str | None = None,
+    ) -> None:
+        """What a person says of it: how urgent it is, its tags, and whose it is; what is None stays.
+
+        Conflict for another agent once it is planned, Invalid for what cannot be.
+        """
+        wanted = {"priority": priority, "tags": tags if tags is None else tags_of(tags)}
+        if priority is not None and priority not in PRIORITIES:
+            raise invalid("priority", f"must be one of {', '.join(PRIORITIES)}")
+        self._hold()
+        if agent_key is not None and agent_key != self.assignee_agent_key:
+            wanted["assignee_agent_key"] = self._assignable(agent_key)
+        new = {name: value for name, value in wanted.items() if value not in (None, getattr(self, name))}
+        if not new:
+            return
+        old = {name: getattr(self, name) for name in new}
+        for name, value in new.items():
+            setattr(self, name, value)
+        self._log(f"person:{by.id}", "edited", before=old, after=new)
+
+    def _assignable(self, key: str) -> str:
+        if Agent.by_key(self.project_id, key) is None:
+            raise invalid("assignee_agent_key", "must be an agent of this project")
+        if self.status != "pending":
+            raise Conflict(f"a task that is {self.status} stays with its agent", row=self)
+        return key
 
     # Planning.
 

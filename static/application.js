@@ -36,6 +36,7 @@ import SignoutController from "./controllers/signout_controller.js"
 import StalenessController from "./controllers/staleness_controller.js"
 import StreamController from "./controllers/stream_controller.js"
 import SuggestionsController from "./controllers/suggestions_controller.js"
+import TaskListController from "./controllers/task_list_controller.js"
 import ThemeController from "./controllers/theme_controller.js"
 import TimelineController from "./controllers/timeline_controller.js"
 import ToastController from "./controllers/toast_controller.js"
@@ -57,7 +58,7 @@ const controllers = {
   keys: KeysController, last: LastController, menu: MenuController, mute: MuteController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
   promote: PromoteController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, signout: SignoutController, staleness: StalenessController, stream: StreamController,
-  suggestions: SuggestionsController, theme: ThemeController, timeline: TimelineController, toast: ToastController, tools: ToolsController,
+  suggestions: SuggestionsController, "task-list": TaskListController, theme: ThemeController, timeline: TimelineController, toast: ToastController, tools: ToolsController,
   typing: TypingController, unread: UnreadController, unsent: UnsentController,
   needs: NeedsController, notify: NotifyController, proposal: ProposalController, proposals: ProposalsController,
   waiting: WaitingController, "waiting-list": WaitingListController, when: WhenController,

@@ -1,4 +1,6 @@
-"""Numbers that the address of a page may hold."""
+"""Numbers and words that the address of a page may hold."""
+
+from collections.abc import Collection
 
 from flask import request
 
@@ -11,3 +13,14 @@ def number(name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         return None
     return min(int(text), LAST_SEQ)
+
+
+def text(name: str, longest: int) -> str:
+    """What stands under this name, cut to `longest` characters."""
+    return request.args.get(name, "").strip()[:longest]
+
+
+def one_of(name: str, known: Collection[str]) -> str:
+    """One of these words; any other counts as not given."""
+    word = request.args.get(name, "")
+    return word if word in known else ""

@@ -13,9 +13,11 @@ from models.note import OUTPUTS
 from models.plan import LONGEST as LONGEST_PLAN
 from models.proposal import LONGEST_REASON, OUTCOMES, STATUSES
 from models.run_event import KINDS as RUN_EVENTS
+from models.tag import MOST as MOST_TAGS
 from models.task import APPROVAL, LONGEST_REMARK, PRIORITIES
 from models.task import OUTCOMES as TASK_OUTCOMES
 from models.task import STATUSES as TASK_STATUSES
+from models.task_change import MOST as MOST_TASKS
 from models.task_event import TYPES as TASK_EVENTS
 from models.worker import CHAT, EXECUTORS
 
@@ -337,6 +339,34 @@ class TaskRow(ma.Schema):
     proposal_id = fields.UUID(allow_none=True)
     message_id = fields.UUID(allow_none=True)
     created_at = fields.DateTime()
+
+
+class TaskEdit(ma.Schema):
+    """What a person says of a task; what is not named stays."""
+
+    priority = fields.String(validate=validate.OneOf(PRIORITIES))
+    tags = fields.List(fields.String(), metadata={"maxItems": MOST_TAGS})
+    assignee_agent_key = fields.String(metadata={"description": "Of a pending task only"})
+
+    @ma.validates_schema
+    def names_something(self, said: dict[str, Any], **kwargs: Any) -> None:
+        if not said:
+            raise ValidationError("name what changes", "priority")
+
+
+class TasksChange(ma.Schema):
+    """Cancel, or else one or more of the others."""
+
+    ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, MOST_TASKS))
+    cancel = Flag(load_default=False)
+    priority = fields.String(validate=validate.OneOf(PRIORITIES))
+    add_tags = fields.List(fields.String(), validate=validate.Length(1, MOST_TAGS))
+    assignee_agent_key = fields.String()
+
+    @ma.validates_schema
+    def means_one_thing(self, said: dict[str, Any], **kwargs: Any) -> None:
+        if said["cancel"] == bool(said.keys() - {"ids", "cancel"}):
+            raise ValidationError("cancel, or name what the tasks are to be", "cancel")
 
 
 class PlanWish(ma.Schema):
@@ -710,6 +740,19 @@ Refusal = ma.Schema.from_dict(
     {"code": fields.String(required=True), "message": fields.String(required=True), "fields": _WRONG},
     name="Refusal",
 )
+
+
+class TaskOutcome(ma.Schema):
+    id = fields.UUID()
+    number = fields.Integer(allow_none=True)
+    task = fields.Nested(TaskRow, allow_none=True)
+    error = fields.Nested(
+        lambda: Refusal, allow_none=True, metadata={"description": "None: it is as was wanted"}
+    )
+
+
+class TaskOutcomes(ma.Schema):
+    results = fields.List(fields.Nested(TaskOutcome), metadata={"description": "In the order of the ids"})
 
 
 class Error(ma.Schema):

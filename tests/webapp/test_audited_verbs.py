@@ -81,6 +81,8 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
         {"outcome": "executed", "note": "I looked"},
     ),
     "PATCH /api/proposals/<uuid:proposal_id>": ("proposal.edited", {"params": TASK}),
+    f"PATCH {TASKS}": ("task.edited", {"priority": "high"}),
+    f"POST {API}/tasks/change": ("task.cancelled", {"cancel": True}),
     f"POST {TASKS}/plan": ("task.plan_requested", {"remark": "Not before ten."}),
     f"POST {TASKS}/plan/stop": ("task.planning_stopped", {}),
     f"PATCH {TASKS}/plan": ("task.plan_edited", {"text": "## Look twice"}),
@@ -226,6 +228,8 @@ def test_it_is_in_the_log(
     if "/proposals/" in rule:
         body = {"digest": places["digest"]} | body
         approved_and_then(rule, places, owner, db)
+    if rule.endswith("/tasks/change"):
+        body = {"ids": [places["task_id"]]} | body
     if rule.startswith(TASKS):
         names_plan = (
             rule.rpartition("/")[2] in ("plan", "approve", "reject", "retry")

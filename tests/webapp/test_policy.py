@@ -32,6 +32,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "messages.edit": {"content": "other words"},
     "tasks.comment": {"content": "hello", "client_id": "matrix"},
     "task_events.create": {"event_type": "comment", "content": "hello"},
+    "tasks.edit": {"priority": "low"},
+    "tasks.change": {"ids": ["01a201e4-9f45-721a-8f11-c71283e81b68"], "cancel": True},
     "agents.edit": {"title": "other"},
     "agent_work.progress": {"attempt": 1},
     "agent_work.finish": {"attempt": 1},

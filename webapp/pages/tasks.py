@@ -1,6 +1,9 @@
 """Tasks: the list, and the thread of one with its timeline."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, render_template, request, url_for
 
@@ -15,8 +18,9 @@ from models.proposal import Proposal
 from models.run import Run
 from models.run_event import RunEvent
 from models.secret import digest
-from models.task import Task
+from models.task import PRIORITIES, STATUSES, Task
 from models.task_event import TaskEvent
+from models.task_list import ALL, HIDDEN, OPEN, Column, Filter, TaskList
 from models.worker import RUNS
 from queues.direct import direct_or_queued
 from realtime import health
@@ -28,7 +32,11 @@ from webapp.kept import State
 bp = Blueprint("task_pages", __name__)
 
 SHOWN = 200
-"""Tasks of a page of the list, and events of a page of one."""
+"""Tasks of a page of the list, an equal share of each status, and events of a page of one."""
+LONGEST_WORD = 100
+VIEWS = ("list", "board")
+ORDER = ("review", "executing", "planning", "scheduled", "pending", "failed", "completed", "cancelled")
+"""Of the list: what wants somebody stands first."""
 SHOWN_CHARACTERS = 200_000
 """Of what happened in an attempt; the API has all of it."""
 
@@ -41,15 +49,67 @@ def index(project_key: str) -> Response:
 
 
 def _index(state: State) -> str:
-    """The newest tasks, or those before one."""
-    project_id = current_project().id
+    """Those that the address asks for, by status; of one status alone, the newest or those before one."""
+    project_id, view = current_project().id, asked.one_of("view", VIEWS) or VIEWS[0]
     visible.tasks(project_id)
-    before = asked.number("before")
-    tasks = Task.newest(project_id, SHOWN, before)
-    older = tasks[-1].number if len(tasks) == SHOWN and tasks[-1].number > 1 else None
+    wanted, before = _wanted(), asked.number("before")
+    found = TaskList(project_id, wanted)
+    columns, counts, layout = found.columns(SHOWN, before), found.counts(), rendering.layout(state)
     return render_template(
-        "tasks/index.html", **rendering.layout(state), tasks=tasks, older=older, newest=before is None
+        "tasks/index.html",
+        **layout,
+        view=view,
+        wanted=wanted,
+        before=before,
+        counts=counts,
+        columns=columns if view == "board" else sorted(columns, key=lambda one: ORDER.index(one.status)),
+        choices=_choices(wanted, columns, counts, layout["roster"]["agents"]),
+        address=_addresses(wanted, view),
     )
+
+
+def _wanted() -> Filter:
+    return Filter(
+        asked.one_of("status", (*STATUSES, ALL)) or OPEN,
+        asked.text("q", LONGEST_WORD),
+        asked.one_of("priority", PRIORITIES),
+        asked.text("agent", LONGEST_WORD),
+        asked.text("tag", LONGEST_WORD),
+    )
+
+
+Choices = list[tuple[str, str]]
+
+
+def _choices(
+    wanted: Filter, columns: list[Column], counts: dict[str, int], agents: list[dict[str, Any]]
+) -> dict[str, Choices]:
+    """What each filter can be, and the words for it; the first is what it is without. Tags: those shown."""
+    total = sum(counts.values())
+    tags = {tag for column in columns for task in column.tasks for tag in task.tags} | {wanted.tag} - {""}
+    return {
+        "status": [
+            ("", f"Open ({total - counts[HIDDEN]})"),
+            *((status, f"{status.capitalize()} ({counts[status]})") for status in STATUSES),
+            (ALL, f"All ({total})"),
+        ],
+        "agent": [("", "Any agent"), *((agent["key"], agent["name"]) for agent in agents)],
+        "priority": [("", "Any priority"), *((one, one.capitalize()) for one in reversed(PRIORITIES))],
+        "tag": [("", "Any tag"), *((tag, tag) for tag in sorted(tags))],
+    }
+
+
+def _addresses(wanted: Filter, view: str) -> Callable[..., str]:
+    """Makes addresses of the list with the same filters, but for what is named."""
+    status, key = "" if wanted.status == OPEN else wanted.status, current_project().key
+    words = {"status": status, "q": wanted.text, "priority": wanted.priority, "agent": wanted.agent}
+    words |= {"tag": wanted.tag, "view": "" if view == VIEWS[0] else view}
+
+    def address(**other: Any) -> str:
+        said = {name: value for name, value in (words | other).items() if value}
+        return f"/{key}/tasks" + (f"?{urlencode(said)}" if said else "")
+
+    return address
 
 
 @bp.get("/<project_key>/tasks/<int(max=2147483647):number>")

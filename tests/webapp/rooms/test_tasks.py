@@ -79,12 +79,110 @@ def test_the_list_shows_the_newest_first(
     assert "Older tasks" not in shown
 
     monkeypatch.setattr("webapp.pages.tasks.SHOWN", 2)
-    older = f"/{house.project.key}/tasks?before="
-    first, second, none = (jonas.get(older + before).text for before in ("", "2", "1"))
-    assert (">third<" in first, ">first<" in first, f'{older}2"' in first) == (True, False, True)
+    older = f"/{house.project.key}/tasks?status=pending"
+    first, second, none = (jonas.get(older + before).text for before in ("", "&before=2", "&before=1"))
+    assert (">third<" in first, ">first<" in first, f"{older}&amp;before=2" in first) == (True, False, True)
     assert (">second<" in second, ">first<" in second, "Older tasks" in second) == (False, True, False)
     assert "No older task" in none
-    assert f'href="/{house.project.key}/tasks">Newest' in none
+    assert f'href="{older}">Newest' in none
+    each = jonas.get(f"/{house.project.key}/tasks?tag=").text  # another address, so that none is kept
+    assert (">third<" in each, ">second<" in each, "2 more" in each) == (True, False, True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "status=ended&priority=most&agent=%01&tag=%22&view=wall&before=first",
+        "q=%ff%ed%a0%80&status=all",
+        f"q={'9' * 300}&before=99999999999999999999",
+        "q=%25_/%5C&tag=%25_/%5C&agent=%25&before=-1",
+    ],
+)
+def test_what_an_address_cannot_mean_does_no_harm(jonas: FlaskClient, house: House, address: str) -> None:
+    assert jonas.get(f"/{house.project.key}/tasks?{address}").status_code == 200
+
+
+def test_the_address_says_what_is_shown(house: House, mara: FlaskClient) -> None:
+    for word in ("first", "second"):
+        mara.post(path(house.post(mara, word).get_json()["id"]))
+    task = Task.by_number(house.project.id, 1)
+    assert task
+    task.status, task.tags = "completed", ["disk"]
+    db_.session.commit()
+    address = f"/{house.project.key}/tasks"
+
+    shown = mara.get(address).text
+    assert (">first<" in shown, ">second<" in shown, "1 completed task is hidden" in shown) == (
+        False,
+        True,
+        True,
+    )
+    done = mara.get(f"{address}?status=completed&tag=disk&view=board&q=FIR").text
+    assert (">first<" in done, ">second<" in done, 'class="board"' in done) == (True, False, True)
+    assert f'href="{address}?status=completed&amp;q=FIR&amp;tag=disk"' in done
+    assert "No task fits" in mara.get(f"{address}?q=third").text
+
+
+@pytest.fixture
+def tasks(house: House, mara: FlaskClient) -> list[str]:
+    said = (house.post(mara, word).get_json()["id"] for word in ("first", "second"))
+    return [mara.post(path(one)).get_json()["id"] for one in said]
+
+
+def test_an_operator_changes_many_and_is_told_of_each(house: House, tasks: list[str], db: SQLAlchemy) -> None:
+    operator, address = house.newcomer("operator"), f"/api/projects/{house.project.id}/tasks/change"
+    task = Task.by_number(house.project.id, 1)
+    assert task
+    task.status = "completed"
+    db.session.commit()
+
+    said = operator.post(address, json={"ids": [*tasks, str(house.project.id)], "cancel": True})
+    assert said.status_code == 200
+    results = said.get_json()["results"]
+    assert [(one["number"], (one["error"] or {}).get("code")) for one in results] == [
+        (1, "conflict"), (2, None), (None, "not_found"),
+    ]  # fmt: skip
+    assert "completed already" in results[0]["error"]["message"]
+    assert results[1]["task"]["status"] == "cancelled"
+    change = {"ids": tasks, "priority": "urgent", "add_tags": ["Disk"]}
+    assert [one["error"] for one in operator.post(address, json=change).get_json()["results"]] == [None, None]
+    one = operator.patch(f"/api/tasks/{tasks[0]}", json={"tags": ["a", "b"]}).get_json()
+    assert (one["priority"], one["tags"]) == ("urgent", ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"cancel": True, "priority": "low"},
+        {"priority": "most"},
+        {"add_tags": []},
+        {"ids": [], "cancel": True},
+        {"ids": ["1"], "cancel": True},
+        {"ids": ["01a201e4-9f45-721a-8f11-c71283e81b68"] * 101, "cancel": True},
+        {"cancel": "yes"},
+    ],
+)
+def test_a_change_that_means_nothing_is_refused(
+    house: House, mara: FlaskClient, tasks: list[str], wrong: dict[str, Any]
+) -> None:
+    address = f"/api/projects/{house.project.id}/tasks/change"
+
+    assert mara.post(address, json={"ids": tasks} | wrong).status_code == 422
+    assert mara.patch(f"/api/tasks/{tasks[0]}", json={}).status_code == 422
+
+
+def test_who_may_change_tasks(house: House, app: Flask, jonas: FlaskClient, tasks: list[str]) -> None:
+    owner = factories.member(other := factories.project(), "owner")
+    labs.write(other.id, {"task_threads": True})
+    stranger = factories.signed_in(app, owner)
+    change = {"ids": tasks, "priority": "low"}
+
+    assert jonas.post(f"/api/projects/{house.project.id}/tasks/change", json=change).status_code == 403
+    assert jonas.patch(f"/api/tasks/{tasks[0]}", json={"priority": "low"}).status_code == 403
+    assert stranger.post(f"/api/projects/{house.project.id}/tasks/change", json=change).status_code == 404
+    theirs = stranger.post(f"/api/projects/{other.id}/tasks/change", json=change).get_json()
+    assert [(one["number"], one["error"]["code"]) for one in theirs["results"]] == [(None, "not_found")] * 2
 
 
 def proposed(house: House, where: Thread) -> Proposal:

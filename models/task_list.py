@@ -1,0 +1,96 @@
+"""A project's tasks as its page lists them: those that fit, by status, the newest of each first."""
+
+import json
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Text, cast, func, or_, select
+from sqlalchemy.orm import defer
+
+from models.base import db
+from models.task import STATUSES, Task
+
+OPEN, ALL = "open", "all"
+HIDDEN = "completed"
+"""What is shown only to who asks for it, or for all (the first seed document, phase 1)."""
+LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What is asked for; what is empty lets everything through."""
+
+    status: str = OPEN
+    """One of a task's, `all`, or `open`: all but completed."""
+    text: str = ""
+    """Its number, or a part of title or description."""
+    priority: str = ""
+    agent: str = ""
+    tag: str = ""
+
+    @property
+    def empty(self) -> bool:
+        return self == Filter()
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        if self.status in STATUSES:
+            return (self.status,)
+        return tuple(status for status in STATUSES if self.status == ALL or status != HIDDEN)
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """All but the status."""
+        found: list[ColumnElement[bool]] = []
+        if self.text:
+            found.append(or_(*self._says()))
+        if self.priority:
+            found.append(Task.priority == self.priority)
+        if self.agent:
+            found.append(Task.assignee_agent_key == self.agent)
+        if self.tag:
+            # As the column's serializer writes it, with its quotation marks: a whole tag.
+            found.append(cast(Task.tags, Text).contains(json.dumps(self.tag), autoescape=True))
+        return found
+
+    def _says(self) -> list[ColumnElement[bool]]:
+        found = [column.icontains(self.text, autoescape=True) for column in (Task.title, Task.description)]
+        digits = self.text.removeprefix("#")
+        if digits.isascii() and digits.isdigit() and len(digits) < 11 and int(digits) <= LARGEST:
+            found.append(Task.number == int(digits))
+        return found
+
+
+@dataclass(frozen=True)
+class Column:
+    """The tasks of one status that are shown, and how many fit in all."""
+
+    status: str
+    tasks: list[Task]
+    count: int
+
+
+class TaskList:
+    """A project's tasks that fit a filter."""
+
+    def __init__(self, project_id: UUID, wanted: Filter) -> None:
+        self._wanted = wanted
+        self._fits = (Task.project_id == project_id, *wanted.conditions())
+
+    def counts(self) -> dict[str, int]:
+        """How many there are of each status, those that are not asked for as well."""
+        query = select(Task.status, func.count()).where(*self._fits).group_by(Task.status)
+        return dict.fromkeys(STATUSES, 0) | {status: count for status, count in db.session.execute(query)}
+
+    def columns(self, limit: int, before: int | None = None) -> list[Column]:
+        """The newest of each status that is asked for, `limit` in all; `before` a number, where given."""
+        counts, share = self.counts(), max(1, limit // len(self._wanted.statuses))
+        return [
+            Column(status, self._newest(status, share, before) if counts[status] else [], counts[status])
+            for status in self._wanted.statuses
+        ]
+
+    def _newest(self, status: str, limit: int, before: int | None) -> list[Task]:
+        query = select(Task).where(*self._fits, Task.status == status).order_by(Task.number.desc())
+        if before is not None:
+            query = query.where(Task.number < before)
+        return list(db.session.scalars(query.options(defer(Task.description, raiseload=True)).limit(limit)))
