@@ -18,6 +18,7 @@ PAGES = (
     "/oasis/chat",
     "/oasis/needs-you",
     "/oasis/tasks",
+    "/oasis/tasks?view=board&status=all",
     "/oasis/tasks/1",
     "/oasis/tasks/2",
     "/oasis/tasks/3",
