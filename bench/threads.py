@@ -40,7 +40,7 @@ def run(stage: Stage, effort: Effort) -> Outcome:
     rows = []
     for kind, name in effort.databases.items():
         database = stage.database(kind)
-        rooms = {size: _filled(database, size) for size in (SMALL, large)}
+        rooms = {size: filled(database, size) for size in (SMALL, large)}
         server = stage.web(database)
         pages = {f"{size:,}": (room, f"/{room.key}/chat") for size, room in rooms.items()}
         pages[EMPTY] = (rooms[SMALL], "/healthz")
@@ -80,7 +80,7 @@ def _ask(stage: Stage, server: Server, room: Room, path: str, seconds: float, at
     return told
 
 
-def _filled(database: Database, size: int) -> Room:
+def filled(database: Database, size: int) -> Room:
     """A room with that many messages, written in bulk, past the rules of posting."""
     room = furnish(database, AT_ONCE, key=f"room{size}")
     with application(database), db.engine.begin() as connection:
@@ -88,11 +88,11 @@ def _filled(database: Database, size: int) -> Room:
         while batch := [row for row, _ in zip(rows, range(BATCH), strict=False)]:
             connection.execute(insert(Message), batch)
         connection.execute(update(Thread).where(Thread.id == room.thread_id).values(last_seq=size))
-    _settle(database)
+    settle(database)
     return room
 
 
-def _settle(database: Database) -> None:
+def settle(database: Database) -> None:
     """What PostgreSQL does by itself after such a load, here before the clock runs and not beside it."""
     if database.kind == "postgresql":
         url = database.owner_url.replace("+psycopg", "")

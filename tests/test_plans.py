@@ -201,6 +201,16 @@ def test_proposing_and_deciding(say: Any, plans: Plans, db: SQLAlchemy) -> None:
     assert plans.whole == []
 
 
+def test_finding_tasks(say: Any, plans: Plans, db: SQLAlchemy) -> None:
+    project, said = say.project, say()
+    assert say.client.post(f"/api/messages/{said['id']}/task").status_code == 201
+    with plans.watched():
+        for asked in ("", "?status=all&view=board", "?status=pending&before=2&q=hello&tag=a&priority=low"):
+            assert say.client.get(f"/{project.key}/tasks{asked}").status_code == 200
+
+    assert plans.whole == []
+
+
 def test_documents_and_their_history(say: Any, plans: Plans, db: SQLAlchemy) -> None:
     owner = db.session.scalars(select(User).where(User.name == "Mara")).one()
     for content in ("one", "two"):
