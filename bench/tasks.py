@@ -40,8 +40,8 @@ PAGES = {
 
 NOTES = [
     f"A page shows 200 tasks at most, an equal share of each status; {OFTEN['completed']} of 100 are "
-    f"completed, {OFTEN['pending']} pending. A description has {len(DESCRIPTION)} characters, and one title of 50 says "
-    "what is searched for.",
+    f"completed, {OFTEN['pending']} pending. A description has {len(DESCRIPTION)} characters, and one title "
+    "of 50 says what is searched for.",
     "The pages are asked for with one request at a time, each under an address of its own, so that no page "
     "is answered from what was kept.",
 ]

@@ -1,10 +1,12 @@
 """A project's tasks as its page lists them: those that fit, by status, the newest of each first."""
 
+import heapq
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, cast, func, or_, select
+from sqlalchemy import ColumnElement, Text, cast, or_, select
 from sqlalchemy.orm import defer
 
 from models.base import db
@@ -70,27 +72,36 @@ class Column:
 
 
 class TaskList:
-    """A project's tasks that fit a filter."""
+    """A project's tasks that fit a filter; which do is read once, since a search reads every text."""
 
     def __init__(self, project_id: UUID, wanted: Filter) -> None:
-        self._wanted = wanted
-        self._fits = (Task.project_id == project_id, *wanted.conditions())
+        self._project_id, self._wanted = project_id, wanted
+        query = select(Task.status, Task.number).where(Task.project_id == project_id, *wanted.conditions())
+        self._numbers: dict[str, list[int]] = {status: [] for status in STATUSES}
+        for status, number in db.session.execute(query):
+            self._numbers[status].append(number)
 
+    @property
     def counts(self) -> dict[str, int]:
-        """How many there are of each status, those that are not asked for as well."""
-        query = select(Task.status, func.count()).where(*self._fits).group_by(Task.status)
-        return dict.fromkeys(STATUSES, 0) | {status: count for status, count in db.session.execute(query)}
+        """How many fit of each status, those that are not asked for as well."""
+        return {status: len(numbers) for status, numbers in self._numbers.items()}
 
     def columns(self, limit: int, before: int | None = None) -> list[Column]:
         """The newest of each status that is asked for, `limit` in all; `before` a number, where given."""
-        counts, share = self.counts(), max(1, limit // len(self._wanted.statuses))
+        share = max(1, limit // len(self._wanted.statuses))
+        numbers = {
+            status: heapq.nlargest(share, self._below(status, before)) for status in self._wanted.statuses
+        }
+        tasks = self._tasks([number for of_one in numbers.values() for number in of_one])
         return [
-            Column(status, self._newest(status, share, before) if counts[status] else [], counts[status])
-            for status in self._wanted.statuses
+            Column(status, [tasks[number] for number in shown], self.counts[status])
+            for status, shown in numbers.items()
         ]
 
-    def _newest(self, status: str, limit: int, before: int | None) -> list[Task]:
-        query = select(Task).where(*self._fits, Task.status == status).order_by(Task.number.desc())
-        if before is not None:
-            query = query.where(Task.number < before)
-        return list(db.session.scalars(query.options(defer(Task.description, raiseload=True)).limit(limit)))
+    def _below(self, status: str, before: int | None) -> Iterator[int]:
+        return (number for number in self._numbers[status] if before is None or number < before)
+
+    def _tasks(self, numbers: list[int]) -> dict[int, Task]:
+        query = select(Task).where(Task.project_id == self._project_id, Task.number.in_(numbers))
+        found = db.session.scalars(query.options(defer(Task.description, raiseload=True)))
+        return {task.number: task for task in found}

@@ -35,7 +35,7 @@ def test_completed_shows_only_to_who_asks_for_it_or_for_all(room: Room) -> None:
     assert numbers(room) == {"pending": [4, 1], "failed": [3]}
     assert numbers(room, status="completed") == {"completed": [2]}
     assert numbers(room, status=ALL) == {"pending": [4, 1], "completed": [2], "failed": [3]}
-    counts = TaskList(room.project.id, Filter()).counts()
+    counts = TaskList(room.project.id, Filter()).counts
     assert (counts["completed"], counts["pending"], counts["review"]) == (1, 2, 0)
 
 

@@ -54,7 +54,7 @@ def _index(state: State) -> str:
     visible.tasks(project_id)
     wanted, before = _wanted(), asked.number("before")
     found = TaskList(project_id, wanted)
-    columns, counts, layout = found.columns(SHOWN, before), found.counts(), rendering.layout(state)
+    columns, counts, layout = found.columns(SHOWN, before), found.counts, rendering.layout(state)
     return render_template(
         "tasks/index.html",
         **layout,
