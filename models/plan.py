@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -151,6 +152,21 @@ def order_of(plan: Plan, at: datetime | None = None, post_op: str | None = None)
         }
     )
     return data, digest_of(ORDER, data)
+
+
+def words_of(order: Mapping[str, Any]) -> list[str]:
+    """What an order says, line by line, as people read it. Raises KeyError for what is none."""
+    plan, follows = order["plan"], order["post_op"]
+    after = f"/{follows['skill']}, revision {follows['revision'][:12]}" if follows else "nothing"
+    budget = ", ".join(f"{name} {most}" for name, most in sorted(plan["budget"].items()))
+    return [
+        plan["title"],
+        *plan["text"].split("\n"),
+        f"Carried out by: {plan['agent_key']}",
+        f"When: {order['scheduled_time'] or 'at once'}",
+        f"Afterwards: {after}",
+        f"Budget: {budget}",
+    ]
 
 
 def checked(text: str) -> str:

@@ -40,10 +40,11 @@ class PlanExecution(TaskRun):
         """
         if not self.held_under(token):
             return False
-        why = self.task.why_not(self.approval, self.run.run_after, post_op)
+        order = self.approval, self.run.run_after, post_op
+        why = self.task.why_not(*order)
         if why is not None:
             self.run.end("error", f"Not carried out: {why}.", token)
-            self.task.approval_fell(self.approval, why)
+            self.task.approval_fell(self.approval, why, self.task.drift(*order))
             self._say("execution_refused", why)
         return why is None
 

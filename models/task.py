@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -28,10 +29,10 @@ from models.approval import Approval
 from models.base import Model, Row, Stateful, db, utcnow
 from models.canonical import digest_of, parse
 from models.decider import Decider
-from models.errors import Busy, Changed, Conflict
+from models.errors import Busy, Changed, Conflict, Invalid
 from models.markup import Rendered, render
 from models.note import Note
-from models.plan import KIND, ORDER, POST_OP, Plan, checked, order_of, steps_of, with_step
+from models.plan import KIND, ORDER, POST_OP, Plan, checked, order_of, steps_of, with_step, words_of
 from models.project import Project
 from models.run import AUDITS, Run
 from models.tag import tags_of
@@ -54,6 +55,7 @@ LATEST = timedelta(days=366)
 """How far ahead a time can be."""
 LONGEST_TITLE = 200
 LONGEST_REMARK = 2000
+LONGEST_DRIFT = 8000
 SHORT = 300
 """Characters of evidence that stand in a line of the timeline."""
 LONGEST_DESCRIPTION = 20_000
@@ -388,7 +390,7 @@ class Task(Row, Stateful, Model):
             run_post_op=False,
         )
         run = Run.of_plan(self, at, **told)
-        self._moved(was, UI, said, by.id, at)
+        self._moved(was, UI, said, by.id, **_when(at))
         self._log(f"person:{by.id}", "plan_requested", run=str(run.id), **_when(at))
         return run
 
@@ -574,13 +576,30 @@ class Task(Row, Stateful, Model):
             return f"the skill {POST_OP} is not the one that was approved"
         return "the order here is not the one that was approved"
 
-    def approval_fell(self, approval: Approval, why: str) -> None:
+    def drift(self, approval: Approval, at: datetime | None, post_op: str | None) -> str:
+        """The lines in which what stands here differs from what was approved; empty where none does.
+
+        Empty as well where one of the two cannot be read any more.
+        """
+        if self.plan is None:
+            return ""
+        try:
+            said = parse(approval.canonical)
+            time = self.scheduled_time if _iso(at) == said["scheduled_time"] else at
+            approved = words_of(said)
+            here = words_of(parse(order_of(self.plan, time, post_op if self.run_post_op else None)[0]))
+        except (Invalid, KeyError):
+            return ""
+        lines = difflib.unified_diff(approved, here, "approved", "here", n=1, lineterm="")
+        return told("\n".join(lines), LONGEST_DRIFT)
+
+    def approval_fell(self, approval: Approval, why: str, drift: str = "") -> None:
         """What was approved is not what stands here: it is void, and a person decides again."""
         if approval.voided_at is None:
             approval.void(why)
-        self._review_again(UI, why)
+        self._review_again(UI, why, drift=drift)
 
-    def _review_again(self, author: str, why: str, user_id: UUID | None = None) -> None:
+    def _review_again(self, author: str, why: str, user_id: UUID | None = None, drift: str = "") -> None:
         was = self.status
         self.advance(
             "status",
@@ -591,7 +610,7 @@ class Task(Row, Stateful, Model):
             scheduled_time=None,
             run_post_op=False,
         )
-        self._moved(was, author, why, user_id)
+        self._moved(was, author, why, user_id, **({"drift": drift} if drift else {}))
 
     @classmethod
     def void_unbegun(cls, project_id: UUID, reason: str, approved_by: UUID | None = None) -> None:
@@ -722,9 +741,9 @@ class Task(Row, Stateful, Model):
         author: str,
         why: str = "",
         user_id: UUID | None = None,
-        at: datetime | None = None,
+        **meta: Any,
     ) -> None:
-        self.record("status_change", author, why, user_id=user_id, before=was, after=self.status, **_when(at))
+        self.record("status_change", author, why, user_id=user_id, before=was, after=self.status, **meta)
 
     def _log(self, actor: str, what: str, digest: str | None = None, **detail: Any) -> None:
         audit.record(actor, f"task.{what}", f"task {self.number}", project_id=self.project_id,

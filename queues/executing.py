@@ -54,11 +54,15 @@ class Journal:
         """Each command says more than that a tool is used."""
 
     def reset(self, offset: int) -> None:
-        self._add("note", "The model's answer broke off; it is asked again.")
+        self.note("The model's answer broke off; it is asked again.")
 
     async def command(self, what: str) -> None:
         self._add("command", what)
         await self.save()
+
+    def note(self, text: str) -> None:
+        """What the worker itself has to say."""
+        self._add("note", text)
 
     async def output(self, text: str) -> None:
         """While it is being saved the command waits, so that memory stays bounded."""
@@ -155,6 +159,7 @@ async def _answered(
 ) -> tuple[Outcome, int]:
     """The outcome, and how many processes of the run are left."""
     journal = Journal(turns, claimed)
+    journal.note(f"Commands are held apart from the machine by: {shell.isolation.name}.")
     context = turns.context(claimed, workspace, shell, output=journal.output, on_step=journal.step)
     saving = asyncio.create_task(journal.keep_saving())
     try:

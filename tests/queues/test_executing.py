@@ -76,7 +76,9 @@ def test_what_was_approved_is_carried_out_and_seen(
 
     run = db.session.get_one(Run, run_id)
     assert (run.status, run.report, run.kind) == ("success", "It is done.", "execution")
-    told = events_of(run_id)
+    first, *told = events_of(run_id)
+    assert first[0] == "note"
+    assert first[1].startswith("Commands are held apart from the machine by: ")
     assert told[0] == ("command", "$ echo hello > note.txt && cat note.txt && pwd")
     assert told[1][0] == "output"
     assert told[1][1].startswith("hello\n")

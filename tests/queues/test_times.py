@@ -158,11 +158,15 @@ class TestOnlyWhatWasApproved:
         change, why = self.CHANGES[what]
         changed_rows(change(planned, run_id))
         db.session.commit()
-        self.refused(planned, run_id, claim(run_id), why)
+        drift = self.refused(planned, run_id, claim(run_id), why)
+        said = "Afterwards" if what == "post_op" else "When"
+        signs = [line[0] for line in drift.splitlines() if line[1:].startswith(f"{said}: ")]
+        assert signs == ["-", "+"]
 
     def test_another_revision_of_the_skill_is_refused_too(self, crew: Crew, planned: UUID) -> None:
         run_id = approve(crew, planned, post_op=True)
-        self.refused(planned, run_id, claim(run_id, "0" * 64), "the skill oasis-op is not")
+        drift = self.refused(planned, run_id, claim(run_id, "0" * 64), "the skill oasis-op is not")
+        assert "+Afterwards: /oasis-op, revision 000000000000" in drift
 
     def test_a_worker_that_does_not_look_is_caught(
         self, crew: Crew, planned: UUID, monkeypatch: pytest.MonkeyPatch
@@ -172,13 +176,14 @@ class TestOnlyWhatWasApproved:
         with pytest.raises(AssertionError):
             self.test_a_changed_order_is_refused_and_asked_about(crew, planned, "time")
 
-    def refused(self, task_id: UUID, run_id: UUID, token: str | None, why: str) -> None:
+    def refused(self, task_id: UUID, run_id: UUID, token: str | None, why: str) -> str:
         task = task_of(task_id)
         assert token is None
         assert (task.status, task.scheduled_time, task.run_post_op) == ("review", None, False)
         assert (status_of(run_id), task.approval_status) == ("error", "pending_approval")
         [approval] = db.session.scalars(select(Approval))
         assert (approval.void_reason or "").startswith(why)
+        return str(task.events(1)[0].meta["drift"])
 
 
 @pytest.mark.databases("sqlite")
