@@ -115,6 +115,8 @@ class Agent(Row, Model):
                     raise invalid("key", "is the word for every agent")
                 if value == "project":
                     raise invalid("key", "is the word for documents of the whole project")
+                if value in ("ui", "dashboard"):
+                    raise invalid("key", "is the word for what a person did on a page")
             elif field == "runtime":
                 if value not in ("builtin", "external"):
                     raise invalid("runtime", "must be builtin or external")

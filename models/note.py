@@ -52,7 +52,7 @@ class Note:
                 raise invalid(where, f"belongs to an output that is a {is_kind}, and to no other")
         if kind == "file":
             path = clean_name(path, "metadata.storage_path", longest=LONGEST_PATH)
-            path = _checked(_shown_path, path, "metadata.storage_path")
+            path = _checked(shown_path, path, "metadata.storage_path")
         elif kind == "link":
             link = _checked(clean_link, link, "metadata.link_url")
         said = clean(text, "text", longest=LONGEST) if kind == "text" else ""
@@ -65,7 +65,8 @@ class Note:
         return same and (event.asks or self.meta == event.meta)
 
 
-def _shown_path(path: str) -> str:
+def shown_path(path: str) -> str:
+    """The path of a file that people may be shown; ValueError for any other."""
     if any(part.startswith(".") for part in clean_path(path).split("/")):
         raise ValueError("must not be hidden: such files hold settings and secrets")
     return path

@@ -50,7 +50,15 @@ class PlanExecution(TaskRun):
 
     def begin(self, token: str, post_op: str | None = None) -> bool:
         """From now on it may have happened in the world; False when it must not begin."""
+        if self._not_wanted:
+            self.stopped(token, 0, "", None)
+            return False
         return self.stands(token, post_op) and self.run.begin(token)
+
+    @property
+    def _not_wanted(self) -> bool:
+        """A person wants it to end, and nothing has begun."""
+        return self.run.desired_status == "cancelled" and self.run.progress_at is None
 
     def tell(self, token: str, events: list[tuple[str, str]]) -> bool:
         """Keep what happens, (kind, content) in order; False when the lease was lost."""
@@ -99,10 +107,14 @@ class PlanExecution(TaskRun):
 
     def put_back(self, token: str) -> bool:
         """A worker that stops gives back what it did not begin; of the rest nobody knows what became."""
+        if self._not_wanted:
+            return self.stopped(token, 0, "", None)
         return self.run.put_back(token) or self.unknown(token, "the worker was stopped meanwhile")
 
     def lost(self) -> bool:
         """Its worker is gone; False when somebody else was at it."""
+        if self._not_wanted:
+            return self.stopped(self.run.lease_token or "", 0, "", None)
         became = self.run.lose()
         if became == "error":
             self.task.executed("failed", self.run.report or "")

@@ -188,6 +188,11 @@ class Run(Row, Stateful, Model):
         return list(db.session.scalars(query.order_by(cls.created_at)))
 
     @classmethod
+    def attempts(cls, task: Task) -> list[Run]:
+        """Its executions without those that were taken back or stopped before anybody had them."""
+        return [run for run in cls.executions(task) if run.started_at or run.status != "cancelled"]
+
+    @classmethod
     def of_action(cls, approval: Approval, retry_of: UUID | None = None) -> Run:
         """Let what was approved be carried out, by whoever takes the run."""
         run = cls(

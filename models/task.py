@@ -231,7 +231,7 @@ class Task(Row, Stateful, Model):
             words = f"{finding.description}\n\nEvidence, as {finding.audit_name} found it:\n\n"
             words += _as_code(finding.evidence)
             made = cls.create(
-                project_id, finding.title, words, None, source="finding", author=author, user_id=user_id,
+                project_id, finding.title, told(words, LONGEST_DESCRIPTION), None, source="finding", author=author, user_id=user_id,
                 finding=finding,
             )  # fmt: skip
             return made, "new"
@@ -250,6 +250,9 @@ class Task(Row, Stateful, Model):
             return "back"
         if gone is not None:
             self.gone_at = None
+        # A person's own word for it is not taken back; what got worse is more urgent.
+        if PRIORITIES.index(finding.priority) > PRIORITIES.index(self.priority):
+            self.priority = finding.priority
         self._looked(
             finding.audit, author, user_id, f"{finding.audit_name} found it again.", finding.evidence
         )
@@ -271,7 +274,7 @@ class Task(Row, Stateful, Model):
         was, self.gone_at = self.status, utcnow()
         db.session.flush()
         if closes:
-            self.advance("status", was, "completed", waits_since=None)
+            self.advance("status", was, "completed", waits_since=None, approval_status=None)
             self._moved(was, author, told(evidence, SHORT), user_id)
         elif was != "completed":
             words = f"{AUDITS[audit_key]} does not find it any more."
@@ -313,6 +316,7 @@ class Task(Row, Stateful, Model):
         *,
         priority: str | None = None,
         tags: Sequence[str] | None = None,
+        add_tags: Sequence[str] = (),
         agent_key: str | None = None,
     ) -> None:
         """What a person says of it: how urgent it is, its tags, and whose it is; what is None stays.
@@ -323,6 +327,8 @@ class Task(Row, Stateful, Model):
         if priority is not None and priority not in PRIORITIES:
             raise invalid("priority", f"must be one of {', '.join(PRIORITIES)}")
         self._hold()
+        if add_tags:
+            wanted["tags"] = tags_of([*(tags if tags is not None else self.tags), *add_tags])
         if agent_key is not None and agent_key != self.assignee_agent_key:
             wanted["assignee_agent_key"] = self._assignable(agent_key)
         new = {name: value for name, value in wanted.items() if value not in (None, getattr(self, name))}
@@ -336,8 +342,8 @@ class Task(Row, Stateful, Model):
     def _assignable(self, key: str) -> str:
         if Agent.by_key(self.project_id, key) is None:
             raise invalid("assignee_agent_key", "must be an agent of this project")
-        if self.status != "pending":
-            raise Conflict(f"a task that is {self.status} stays with its agent", row=self)
+        if self.status != "pending" or self.run is not None:
+            raise Conflict(f"a task that is {self.status} stays with its agent while it is planned", row=self)
         return key
 
     # Planning.
@@ -374,7 +380,7 @@ class Task(Row, Stateful, Model):
         if was not in PLANNABLE:
             raise Conflict(f"a task that is {was} is not planned", row=self)
         told = {"agent_key": agent.key, "remark": said}
-        if with_report and (runs := Run.executions(self)):
+        if with_report and (runs := Run.attempts(self)):
             told["report_of"] = str(runs[-1].id)
         self._stop_run(f"{by.name} asked for another plan")
         self.advance(

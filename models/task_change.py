@@ -29,8 +29,7 @@ class Change:
         if self.cancel:
             task.cancel(by)
         else:
-            tags = [*task.tags, *self.add_tags] if self.add_tags else None
-            task.edit(by, priority=self.priority, tags=tags, agent_key=self.agent_key)
+            task.edit(by, priority=self.priority, add_tags=self.add_tags, agent_key=self.agent_key)
 
 
 @dataclass(frozen=True)

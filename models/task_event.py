@@ -131,7 +131,7 @@ class TaskEvent(Row, Model):
             before, after = str(meta.get("before")), str(meta.get("after"))
             if "scheduled_time" in meta:
                 return "chose a time for the plan"
-            if (before, self.author != "ui") == ("pending", True):
+            if (before, after) == ("pending", "planning") and self.author != "ui":
                 return "began to plan, at the time that was chosen"
             return MOVES.get((before, after), f"moved it to {after}")
         if self.event_type == "agent_update" and meta.get("audit") in AUDITS:

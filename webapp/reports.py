@@ -23,8 +23,7 @@ def of(task: Task) -> dict[str, Any]:
     names = ("id", "number", "title", "description", "status")
     looks = {run.approval_id: run for run in Run.executions(task, "post_op")}
     attempts = [
-        _attempt(number, run, looks.get(run.approval_id))
-        for number, run in enumerate(Run.executions(task), 1)
+        _attempt(number, run, looks.get(run.approval_id)) for number, run in enumerate(Run.attempts(task), 1)
     ]
     return {"task": {name: plain(getattr(task, name)) for name in names}, "attempts": attempts}
 
@@ -57,8 +56,8 @@ def _approved(approval: Approval) -> dict[str, Any]:
         "plan_digest": order["plan_digest"],
         "plan_version": order["plan"]["version"],
         "plan": order["plan"]["text"],
-        "scheduled_time": order["scheduled_time"],
-        "post_op": order["post_op"],
+        "scheduled_time": order.get("scheduled_time"),
+        "post_op": order.get("post_op"),
         "user_id": str(approval.user_id),
         "by": approval.user.name,
         **{name: plain(getattr(approval, name)) for name in names},

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from flask import current_app
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.engine import make_url
 
 from agents.audits.rule import CannotLook, Rule, Seen, in_database
@@ -68,6 +68,7 @@ def _runs(project_id: UUID) -> tuple[int, datetime | None]:
     since = func.coalesce(Run.run_after, Run.created_at, type_=Run.created_at.type)
     waiting = select(func.count(), func.min(since, type_=Run.created_at.type))
     waiting = waiting.where(Run.project_id == project_id, Run.status == "queued", since < utcnow())
+    waiting = waiting.where(_not_private(project_id))
     count, oldest = db.session.execute(waiting).one()
     return count, oldest
 
@@ -100,20 +101,24 @@ def failed_deliveries(project_id: UUID) -> Seen:
     return seen
 
 
-def stuck_runs(project_id: UUID) -> Seen:
+def _not_private(project_id: UUID) -> ColumnElement[bool]:
     """A direct conversation's own run is nobody else's business."""
-    now = utcnow()
-    lost = (Run.status == "running", Run.lease_until < now - LAG)
     private = (
         select(Approval.id)
         .join(Proposal, Proposal.id == Approval.subject_id)
         .join(Thread, Thread.id == Proposal.thread_id)
         .where(Thread.owner_user_id.is_not(None), Proposal.project_id == project_id)
     )
+    return or_(Run.approval_id.is_(None), Run.approval_id.not_in(private))
+
+
+def stuck_runs(project_id: UUID) -> Seen:
+    now = utcnow()
+    lost = (Run.status == "running", Run.lease_until < now - LAG)
     query = (
         select(Run)
         .where(Run.project_id == project_id, or_(Run.status == "interrupted", (lost[0]) & (lost[1])))
-        .where(or_(Run.approval_id.is_(None), Run.approval_id.not_in(private)))
+        .where(_not_private(project_id))
     )
     open_runs = list(db.session.scalars(query.order_by(Run.created_at).limit(200)))
     seen = Seen(f"Runs that are interrupted, or held by nobody: {len(open_runs)}.")
@@ -219,7 +224,7 @@ def backups(project_id: UUID) -> Seen:
 def waiting(project_id: UUID) -> Seen:
     now = utcnow()
     proposals = select(func.count(), func.min(Proposal.proposed_at, type_=Proposal.proposed_at.type))
-    proposals = proposals.join(Thread, Thread.id == Proposal.thread_id).where(
+    proposals = proposals.outerjoin(Thread, Thread.id == Proposal.thread_id).where(
         Proposal.project_id == project_id, Proposal.status == "proposed",
         or_(Proposal.listed.is_(True), Thread.owner_user_id.is_(None)),
     )  # fmt: skip

@@ -5,16 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 
 from models.agent import Agent
 from models.base import db, new_id, reading
 from models.errors import Forbidden, NotFound
 from models.legacy import TaskOutput
-from models.note import Note
+from models.note import Note, shown_path
 from models.policy import Principal
 from models.project import Project
 from models.proposal import Proposal
+from models.secret import digest
 from models.task import UI, Task
 from models.task_event import TaskEvent
 from models.text import invalid, one_line
@@ -24,6 +25,7 @@ from realtime.registry import PUBLISHED, with_proposals_shown
 from webapp import reports, visible
 from webapp.api.messages import beside
 from webapp.auth import policy, principal, require
+from webapp.idempotency import HEADER
 from webapp.limits import ApiBlueprint
 from webapp.schemas import (
     REFUSED_EVENTS,
@@ -49,10 +51,12 @@ says = PUBLISHED["task_events"].row
 def index(window: dict[str, Any], task_id: UUID) -> Response:
     """What happened after a seq or a time, in order: an executor looks here for `approval_resolved`."""
     task, since, limit = visible.task_of_id(task_id), window["since"], window["limit"]
+    last = task.last_seq
     found = TaskEvent.since(task.id, since, window.get("event_type"), limit + 1)
     shown = found[:limit]
     with_proposals_shown(shown)
-    before = 0 if isinstance(since, datetime) else since
+    # Later than all that was looked at: who began with a time goes on from here.
+    before = last if isinstance(since, datetime) else since
     return jsonify(
         {
             "events": [says(event) for event in shown],
@@ -71,13 +75,15 @@ def create(new: dict[str, Any], task_id: UUID) -> tuple[Response, int]:
 
     An agent comments, tells what it does (`agent_update`), adds an output, or asks for an approval
     (`approval_request`), which becomes a proposal. Its status and what was decided only the server writes.
-    A repeated client_id gives the first event, with something else 409.
+    A repeated client_id, or Idempotency-Key, gives the first event, with something else 409.
     """
     author, kind = principal(), new["event_type"]
     if kind in REFUSED_EVENTS:
         raise Forbidden(f"nobody can report a {kind}: the server writes it when it happens")
     if author.agent_key is None and kind not in OF_PEOPLE:
         raise Forbidden(f"an {kind} is what an agent reports, with a token of its own")
+    if new["client_id"] is None and (once := request.headers.get(HEADER)):
+        new["client_id"] = digest(once)
     with reading():
         project_id = _task(task_id).project_id
         db.session.close()
@@ -173,11 +179,21 @@ def _ask(new: dict[str, Any], task_id: UUID, author: Principal) -> TaskEvent:
 
 
 def _path_of(task: Task, output_id: UUID) -> str | None:
-    event = db.session.get(TaskEvent, output_id)
-    if event is not None and event.task_id == task.id and event.meta.get("output_type") == "file":
-        return str(event.meta["storage_path"])
-    old = db.session.get(TaskOutput, output_id)
-    return old.storage_path if old is not None and old.task_id == task.id else None
+    """None where there is none, and for a hidden file, which an older row may name.
+
+    Forbidden for who could not name it himself, where no person did: an agent lets nobody read a file.
+    """
+    event, old = db.session.get(TaskEvent, output_id), db.session.get(TaskOutput, output_id)
+    if event is not None and event.task_id == task.id and event.event_type == "output_added":
+        if event.legacy_ref is None and event.user_id is None:
+            require("proposal.decide", task.project_id)
+        path = event.meta.get("storage_path")
+    else:
+        path = old.storage_path if old is not None and old.task_id == task.id else None
+    try:
+        return shown_path(path) if path else None
+    except ValueError:
+        return None
 
 
 def _workspace(project_id: UUID) -> Workspace:

@@ -225,7 +225,7 @@ class Attempt:
 
 
 def _attempts(task: Task) -> list[Attempt]:
-    runs = [run for run in Run.executions(task) if run.started_at or task.status == "executing"]
+    runs = [run for run in Run.attempts(task) if run.started_at or task.status == "executing"]
     looks = {run.approval_id: run for run in Run.executions(task, "post_op")}
     asked_for = asked.number("attempt") or len(runs)
     return [
@@ -251,7 +251,12 @@ def _proposal(task: Task) -> Proposal | None:
 
 
 def _origin(task: Task) -> str | None:
-    """The address of the message that it came from, when everybody here may read that."""
+    """The address of the message or the task that it came from, when everybody here may read that."""
+    if task.message_id is None and task.proposal_id is not None:
+        event = db.session.get_one(Proposal, task.proposal_id).event
+        before = db.session.get_one(Task, event.task_id) if event is not None else None
+        key = current_project().key
+        return url_for("task_pages.show", project_key=key, number=before.number) if before else None
     message = db.session.get(Message, task.message_id) if task.message_id else None
     if message is None or message.thread.kind != "room":
         return None
