@@ -2,6 +2,7 @@
 
 import heapq
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
@@ -55,7 +56,11 @@ class Filter:
         return found
 
     def _says(self) -> list[ColumnElement[bool]]:
-        found = [column.icontains(self.text, autoescape=True) for column in (Task.title, Task.description)]
+        # By ILIKE: PostgreSQL takes much longer to make small letters of every text.
+        pattern = "%" + re.sub("([/%_])", r"/\1", self.text) + "%"
+        found: list[ColumnElement[bool]] = [
+            column.ilike(pattern, escape="/") for column in (Task.title, Task.description)
+        ]
         digits = self.text.removeprefix("#")
         if digits.isascii() and digits.isdigit() and len(digits) < 11 and int(digits) <= LARGEST:
             found.append(Task.number == int(digits))
