@@ -229,9 +229,9 @@ class Task(Row, Stateful, Model):
         task = db.session.scalar(select(cls).where(*which).with_for_update())
         if task is None:
             words = f"{finding.description}\n\nEvidence, as {finding.audit_name} found it:\n\n"
-            words += _as_code(finding.evidence)
+            words = told(words + _as_code(finding.evidence), LONGEST_DESCRIPTION - 20)
             made = cls.create(
-                project_id, finding.title, told(words, LONGEST_DESCRIPTION), None, source="finding", author=author, user_id=user_id,
+                project_id, finding.title, words, None, source="finding", author=author, user_id=user_id,
                 finding=finding,
             )  # fmt: skip
             return made, "new"

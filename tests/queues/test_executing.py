@@ -223,6 +223,22 @@ def test_an_agent_that_did_not_do_all_of_it_says_so(
     assert db.session.get_one(Run, run_id).report == report
 
 
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("ends", ["lost", "put_back", "begin"])
+def test_what_a_person_stopped_before_it_began_never_comes_back(crew: Crew, task_id: UUID, ends: str) -> None:
+    """I13: whoever notices first, ends it."""
+    run_id = approve(crew, task_id)
+    token = PlanExecution.hold(run_id).claim("host:1") or ""
+    db.session.commit()
+    task_of(task_id).stop(crew.mara)
+    db.session.commit()
+
+    held = PlanExecution.hold(run_id)
+    assert bool(getattr(held, ends)(*([] if ends == "lost" else [token]))) == (ends != "begin")
+    db.session.commit()
+    assert (task_of(task_id).status, status_of(run_id)) == ("failed", "cancelled")
+
+
 class TestLost:
     """A worker is gone in the middle: nobody does it again, a person looks."""
 

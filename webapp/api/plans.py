@@ -109,8 +109,8 @@ def cancel(task_id: UUID) -> Response:
 @bp.response(200, TaskRow)
 def approve(said: dict[str, Any], task_id: UUID) -> Response:
     """Let the plan be carried out, now or at a time. 409 `changed` when this is not the plan that waits."""
+    post_op = _post_op() if said["run_post_op"] else None  # files are read before anything is held
     task = _to_decide(task_id)
-    post_op = _post_op() if said["run_post_op"] else None
     task.approve(current_session().id, said["digest"], said["at"], post_op)
     return _done(task)
 

@@ -362,6 +362,7 @@ def test_an_executor_polls_page_by_page_from_a_seq_or_a_time(task: Task, trunks:
                   {"limit": 0}, {"event_type": "x"}, {"since": "0001-01-01T00:00:00+14:00"}):  # fmt: skip
         assert trunks.get(f"/api/tasks/{task.id}/events", query_string=wrong).status_code == 422, wrong
     assert read(trunks, task, since="9" * 40)["events"] == []
+    assert read(trunks, task, since="2999-01-01T00:00:00Z")["since"] == made[-1]["seq"]
 
 
 def test_what_older_tables_say_is_shown_and_leads_nowhere(
@@ -380,7 +381,27 @@ def test_what_older_tables_say_is_shown_and_leads_nowhere(
     assert 'href="javascript' not in shown
     assert all(f">{title}<" in shown for title in ("Bad", "Odd", "Report", "Out"))
     assert mara.get(f"/api/tasks/{task.id}/outputs/{good}").status_code == 200
-    assert mara.get(f"/api/tasks/{task.id}/outputs/{out}").status_code == 422
+    hidden = legacy.output(database, task, "Env", at, output_type="file", storage_path=".env")
+    for nobody in (out, hidden):
+        assert mara.get(f"/api/tasks/{task.id}/outputs/{nobody}").status_code == 404
+
+
+@pytest.mark.databases("sqlite")
+def test_a_file_that_an_agent_names_is_for_operators(
+    mara: FlaskClient, jonas: FlaskClient, trunks: FlaskClient, task: Task, workspace: Path
+) -> None:
+    """An agent lets nobody read what he could not read before."""
+    output = say(trunks, task, "output_added", "Disk", metadata=FILE).get_json()
+    address = f"/api/tasks/{task.id}/outputs/{output['id']}"
+    assert (mara.get(address).status_code, jonas.get(address).status_code) == (200, 403)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_repeated_key_adds_nothing_twice(trunks: FlaskClient, task: Task) -> None:
+    body = {"event_type": "agent_update", "content": "so far"}
+    once = {"Idempotency-Key": "k" * 100}
+    said = [trunks.post(f"/api/tasks/{task.id}/events", json=body, headers=once).get_json() for _ in "ab"]
+    assert said[0]["id"] == said[1]["id"]
 
 
 def test_the_reports_of_all_attempts_are_exported_apart(
