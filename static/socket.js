@@ -7,6 +7,8 @@ const FALLBACK_AFTER_MS = 3000
 const LOST_AFTER_MS = 3000
 const ACK_MS = 8000
 const LONG_POLL_S = 25
+const POLL_PATIENCE_MS = 40_000
+const HIDDEN_PAUSE_MS = 5000
 const WITHDRAWN = new Set(["forbidden", "not_found", "sign_in"])
 const EPHEMERAL = ["delta", "typing", "agent"]
 
@@ -188,15 +190,21 @@ class Connection extends EventTarget {
     }, FALLBACK_AFTER_MS)
   }
 
+  // A browser has six connections to a server for all its tabs, so one that nobody sees asks, and holds none.
   async #poll(stream) {
     if (stream.polling) return
     const polling = stream.startPolling()
     for (let failures = 0; !polling.signal.aborted;) {
       try {
-        const address = `/api/streams/${encodeURIComponent(stream.name)}?since=${stream.seq}&wait=${LONG_POLL_S}`
-        const { ok, data } = await request("GET", address, { signal: polling.signal })
-        if (ok && !this.#caughtUp(stream, data)) break
-        failures = ok ? 0 : failures + 1
+        const hidden = document.visibilityState === "hidden"
+        const address = `/api/streams/${encodeURIComponent(stream.name)}?since=${stream.seq}&wait=${hidden ? 0 : LONG_POLL_S}`
+        // A connection that is half dead never answers.
+        const signal = AbortSignal.any([polling.signal, AbortSignal.timeout(POLL_PATIENCE_MS)])
+        const { ok, data } = await request("GET", address, { signal })
+        const whole = ok && (data.reset || Number.isInteger(data.seq))
+        if (whole && !this.#caughtUp(stream, data)) break
+        failures = whole ? 0 : failures + 1
+        if (whole && hidden) await sleep(jitter(HIDDEN_PAUSE_MS))
       } catch (error) {
         if (error.name === "AbortError") break
         failures++

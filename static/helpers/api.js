@@ -51,8 +51,11 @@ async function json(response) {
   if (!response.headers.get("Content-Type")?.includes("json")) return {}
   try {
     return await response.json()
-  } catch {
-    return {}
+  } catch (error) {
+    if (error instanceof SyntaxError) return {}
+    if (error.name === "AbortError") throw error
+    reach.dispatchEvent(new Event("lost")) // the answer broke off
+    throw new Offline(response.url)
   }
 }
 

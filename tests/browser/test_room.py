@@ -4,7 +4,7 @@ import re
 
 import pytest
 from flask import Flask
-from playwright.sync_api import WebSocketRoute, expect
+from playwright.sync_api import Route, WebSocketRoute, expect
 
 from models import Agent, Draft, Message, Project, User, UserSession, db
 from models.delivery import WATCHDOG_SECONDS
@@ -354,12 +354,23 @@ def test_without_websockets_messages_come_by_poll_and_afterwards_none_comes_twic
     jonas.page.locator("#connection").click()
     expect(transport).to_have_text("WebSocket", timeout=SLOW)
 
+    broken: set[str] = set()
+
+    def break_off_once(route: Route) -> None:
+        stream = route.request.url.partition("?")[0]
+        if stream in broken:
+            return route.fallback()
+        broken.add(stream)
+        return route.fulfill(status=200, content_type="application/json", body="")
+
+    jonas.page.route("**/api/streams/**", break_off_once)
     cut = True
     for side in opened:
         side.close()
     expect(transport).to_have_text("HTTP, long poll", timeout=SLOW)
     mara.say("@jonas said while it was cut")
     expect(jonas.message("said while it was cut")).to_be_visible(timeout=SLOW)
+    assert broken, "an answer that broke off leaves the page where it was"
     jonas.is_in("live")
 
     cut = False
