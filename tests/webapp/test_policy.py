@@ -166,7 +166,7 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
         "message_id": message.id,
         "task_id": task.id,
         "run_id": factories.event(task, site.people["owner"]).run_id,
-        "output_id": output(task, site.project.key),
+        "output_id": output(task, site),
         "delivery_id": delivery.id,
         "agent_id": agent.id,
         "proposal_id": factories.proposal(site.project.room, agent).id,
@@ -193,11 +193,11 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
     assert wrong(matrix) == []
 
 
-def output(task: Task, project_key: str) -> UUID:
-    """A file that somebody added to the task."""
-    Workspace.of(project_key).write("a.txt", b"x", None)
-    meta = {"output_type": "file", "storage_path": "a.txt", "link_url": None}
-    return task.record("output_added", "ui", "A", **meta).id
+def output(task: Task, site: Site) -> UUID:
+    """A file that a person added to the task."""
+    Workspace.of(site.project.key).write("a.txt", b"x", None)
+    meta: dict[str, Any] = {"output_type": "file", "storage_path": "a.txt", "link_url": None}
+    return task.record("output_added", "ui", "A", user_id=site.people["owner"].id, **meta).id
 
 
 def test_the_matrix_would_notice_a_route_that_lets_in_too_many(
