@@ -4,15 +4,13 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
-from agents.context import Docs, Pack, named
+from agents.context import Docs, Pack, at_work, introduced
 from agents.prompts import prompt
 from agents.quoting import boundary, capped, quote
 from agents.turn import Turn
 from agents.usage import Budget
-from models.agent import Agent
 from models.base import db
 from models.finding import OTHER, Looked
-from models.project import Project
 from models.run import AUDITS, Run
 from models.skill_folder import shipped
 
@@ -25,17 +23,11 @@ MOST = 60_000
 def pack(run_id: UUID, looked: Sequence[Looked]) -> Pack:
     """Runs in a read transaction."""
     run = db.session.get_one(Run, run_id)
-    project = db.session.get_one(Project, run.project_id)
-    agent = Agent.by_key(run.project_id, str(run.params["agent_key"]), archived=True)
-    assert agent is not None, "agents are archived, never deleted"
+    agent, project = at_work(run.project_id, str(run.params["agent_key"]))
     docs = Docs(project.id)
     system = prompt(
         "audit",
-        name=named(agent.name),
-        key=agent.key,
-        title=f"Your role: {named(agent.title)}." if agent.title else "",
-        persona=agent.persona,
-        project=named(project.name),
+        **introduced(agent, project),
         mission=docs.mission,
         docs=docs.of(agent.key),
         audit=AUDITS[str(run.audit)],

@@ -122,16 +122,30 @@ def _system(agent: Agent, project: Project, around: _Around) -> str:
     """Who the agent is and how it works; without times, so that the provider can cache it."""
     return prompt(
         "chat",
-        name=named(agent.name),
-        key=agent.key,
-        title=f"Your role: {named(agent.title)}." if agent.title else "",
-        persona=agent.persona,
-        project=named(project.name),
+        **introduced(agent, project),
         mission=around.mission,
         roster=around.roster,
         docs=around.docs.of(agent.key),
         place=around.place,
     )
+
+
+def introduced(agent: Agent, project: Project) -> dict[str, str]:
+    """Who the agent is, in every prompt."""
+    return {
+        "name": named(agent.name),
+        "key": agent.key,
+        "title": f"Your role: {named(agent.title)}." if agent.title else "",
+        "persona": agent.persona,
+        "project": named(project.name),
+    }
+
+
+def at_work(project_id: UUID, agent_key: str) -> tuple[Agent, Project]:
+    """Who does a run, and where; he may be archived meanwhile."""
+    agent = Agent.by_key(project_id, agent_key, archived=True)
+    assert agent is not None, "agents are archived, never deleted"
+    return agent, db.session.get_one(Project, project_id)
 
 
 class Docs:

@@ -3,15 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from agents.context import Pack, named
+from agents.context import Pack, at_work, introduced
 from agents.prompts import prompt
 from agents.turn import Turn
 from agents.usage import Budget
-from models.agent import Agent
 from models.approval import Approval
 from models.base import db
 from models.canonical import parse
-from models.project import Project
 from models.run import Run
 
 ANSWER_TOKENS = 16_000
@@ -22,17 +20,8 @@ def pack(run_id: UUID) -> Pack:
     """Read from the approval's canonical bytes. Runs in a read transaction."""
     run = db.session.get_one(Run, run_id)
     plan = parse(db.session.get_one(Approval, run.approval_id).canonical)["plan"]
-    agent = Agent.by_key(run.project_id, plan["agent_key"], archived=True)
-    assert agent is not None, "agents are archived, never deleted"
-    project = db.session.get_one(Project, run.project_id)
-    system = prompt(
-        "execute",
-        name=named(agent.name),
-        key=agent.key,
-        title=f"Your role: {named(agent.title)}." if agent.title else "",
-        persona=agent.persona,
-        project=named(project.name),
-    )
+    agent, project = at_work(run.project_id, plan["agent_key"])
+    system = prompt("execute", **introduced(agent, project))
     said = [{"role": "user", "content": f"# {plan['title']}\n\n{plan['text']}"}]
     return Pack(Turn(system, said, agent.model), _budget(plan["budget"]))
 

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from agents.authors import Authors
-from agents.context import Docs, Pack, named
+from agents.context import Docs, Pack, at_work, introduced
 from agents.prompts import prompt
 from agents.quoting import boundary, capped, quote
 from agents.turn import Turn
@@ -32,21 +32,15 @@ def pack(run_id: UUID) -> Pack:
     run = db.session.get_one(Run, run_id)
     task = db.session.get_one(Task, run.task_id)
     asked = {"role": "user", "content": _asked(task, run.params)}
-    agent = Agent.by_key(run.project_id, str(run.params["agent_key"]), archived=True)
-    assert agent is not None, "agents are archived, never deleted"
-    return Pack(Turn(_system(agent), [asked], agent.model), BUDGET)
+    agent, project = at_work(run.project_id, str(run.params["agent_key"]))
+    return Pack(Turn(_system(agent, project), [asked], agent.model), BUDGET)
 
 
-def _system(agent: Agent) -> str:
-    project = db.session.get_one(Project, agent.project_id)
+def _system(agent: Agent, project: Project) -> str:
     docs = Docs(project.id)
     return prompt(
         "plan",
-        name=named(agent.name),
-        key=agent.key,
-        title=f"Your role: {named(agent.title)}." if agent.title else "",
-        persona=agent.persona,
-        project=named(project.name),
+        **introduced(agent, project),
         mission=docs.mission,
         docs=docs.of(agent.key),
         steps=str(MOST_STEPS),

@@ -2,18 +2,16 @@
 
 from uuid import UUID
 
-from agents.context import Pack, named
+from agents.context import Pack, at_work, introduced
 from agents.prompts import prompt
 from agents.quoting import boundary, capped, quote
 from agents.turn import Turn
 from agents.usage import Budget
-from models.agent import Agent
 from models.approval import Approval
 from models.base import db
 from models.canonical import parse
 from models.errors import Conflict
-from models.plan import POST_OP
-from models.project import Project
+from models.order import POST_OP
 from models.run import Run
 from models.skill_folder import shipped
 
@@ -29,19 +27,11 @@ def pack(run_id: UUID) -> Pack:
     if folder is None or folder.revision != approved["post_op"]["revision"]:
         raise Conflict(f"the skill {POST_OP} is not the one that was approved")
     execution = Run.of(run.approval_id, "execution")
-    agent = Agent.by_key(run.project_id, str(run.params["agent_key"]), archived=True)
-    assert agent is not None, "agents are archived, never deleted"
-    system = prompt(
-        "post_op",
-        name=named(agent.name),
-        key=agent.key,
-        title=f"Your role: {named(agent.title)}." if agent.title else "",
-        persona=agent.persona,
-        project=named(db.session.get_one(Project, run.project_id).name),
-        skill=folder.manifest.decode("utf-8", "replace"),
-    )
-    code = boundary()
     plan = approved["plan"]
+    agent, project = at_work(run.project_id, plan["agent_key"])
+    skill = folder.manifest.decode("utf-8", "replace")
+    system = prompt("post_op", **introduced(agent, project), skill=skill)
+    code = boundary()
     parts = [
         "The plan that was approved:",
         quote(f"{plan['title']}\n\n{plan['text']}", "plan", code),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from models.agent import Agent
 from models.base import db
 from models.errors import Conflict
 from models.finding import Finding, Looked, prefix
+from models.held_run import HeldRun
 from models.project import Project
 from models.run import AUDITS, Run
 from models.skill import Skill
@@ -25,11 +25,8 @@ SHOWN = 300
 """Characters of evidence that a report repeats; the task has all of it."""
 
 
-@dataclass(frozen=True)
-class Inspection:
-    """Held until the transaction ends, after the end of the log, as for who decides."""
-
-    run: Run
+class Inspection(HeldRun):
+    """It only reads, so a lost one begins anew."""
 
     @classmethod
     def ask_for(cls, project_id: UUID, name: str, by: User) -> Run:
@@ -60,14 +57,6 @@ class Inspection:
         db.session.refresh(run, with_for_update=True)
         return cls(run)
 
-    def claim(self, worker: str) -> str | None:
-        """The lease token; None when another was first, or nothing may be found here now: then it failed."""
-        token = self.run.take(worker)
-        if token is not None and not labs.enabled(FLAG, self.run.project_id):
-            self.failed(token, f"Not made: {OFF}.")
-            return None
-        return token
-
     def done(
         self,
         token: str,
@@ -80,7 +69,7 @@ class Inspection:
 
         `by` is the agent that judged, none for a check by the rules alone; `note` says why.
         """
-        if not self._held(token):
+        if not self.held_under(token):
             return False
         if not labs.enabled(FLAG, self.run.project_id):
             return self.failed(token, f"Nothing was kept: {OFF}.")
@@ -104,14 +93,10 @@ class Inspection:
 
     def failed(self, token: str, reason: str) -> bool:
         """Nothing was looked at to its end, so nothing is opened or closed; False when the lease was lost."""
-        ended = self._held(token) and self.run.end("error", told(reason), token)
+        ended = self.held_under(token) and self.run.end("error", told(reason), token)
         if ended:
             self._note("failed", reason=reason[:500])
         return ended
-
-    def put_back(self, token: str) -> bool:
-        """The worker stops: another one begins anew."""
-        return self.run.put_back(token)
 
     def lost(self) -> bool:
         """Its worker is gone; False when somebody else was at it."""
@@ -123,11 +108,6 @@ class Inspection:
     @property
     def name(self) -> str:
         return str(self.run.audit)
-
-    @property
-    def agent_key(self) -> str:
-        """The agent that may judge what is found; empty where none can."""
-        return str(self.run.params["agent_key"])
 
     def _task_of(self, finding: Finding, by: str | None) -> dict[str, Any]:
         task, became = Task.from_finding(self.run.project_id, finding, *self._author(by))
@@ -162,9 +142,6 @@ class Inspection:
     def _author(self, by: str | None) -> tuple[str, UUID | None]:
         """Of what it says of tasks: the agent that judged, or the person who had the rules look."""
         return (by, None) if by else (UI, UUID(self.run.params["asked_by"]))
-
-    def _held(self, token: str) -> bool:
-        return self.run.lease_token == token and self.run.status == "running"
 
     def _note(self, what: str, **detail: Any) -> None:
         audit.record("system", f"audit.{what}", self.name, project_id=self.run.project_id,

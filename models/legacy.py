@@ -9,9 +9,7 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Model, Row
-from models.task_event import TaskEvent
-
-UI = "ui"
+from models.task_event import UI, TaskEvent
 
 
 class _Legacy(Row):

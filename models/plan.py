@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -20,10 +18,8 @@ from models.text import clean, invalid
 if TYPE_CHECKING:
     from models.task import Task
 
-KIND, ORDER = "plan", "execution"
-"""What a digest is of: a plan that is decided on, and the order to carry one out."""
-POST_OP = "oasis-op"
-"""The skill that looks after an execution, when who approves it wants so."""
+KIND = "plan"
+"""What its digest is of."""
 LONGEST = 40_000
 MOST_STEPS = 30
 LONGEST_STEP = 200
@@ -135,38 +131,6 @@ class Plan(Row, Model):
     def whole(self) -> bool:
         """Whether the stored bytes are those of the digest."""
         return digest_of(KIND, self.canonical) == self.digest
-
-
-def order_of(plan: Plan, at: datetime | None = None, post_op: str | None = None) -> tuple[bytes, str]:
-    """What an approval of the plan says, which is all that is carried out, and its digest.
-
-    `at` is when; `post_op` is the revision of the skill that looks afterwards, None where nobody does.
-    """
-    data = canonical(
-        {
-            "v": 2,
-            "plan": plan.said,
-            "plan_digest": plan.digest,
-            "scheduled_time": at.astimezone(UTC).isoformat() if at else None,
-            "post_op": {"skill": POST_OP, "revision": post_op} if post_op is not None else None,
-        }
-    )
-    return data, digest_of(ORDER, data)
-
-
-def words_of(order: Mapping[str, Any]) -> list[str]:
-    """What an order says, line by line, as people read it. Raises KeyError for what is none."""
-    plan, follows = order["plan"], order["post_op"]
-    after = f"/{follows['skill']}, revision {follows['revision'][:12]}" if follows else "nothing"
-    budget = ", ".join(f"{name} {most}" for name, most in sorted(plan["budget"].items()))
-    return [
-        plan["title"],
-        *plan["text"].split("\n"),
-        f"Carried out by: {plan['agent_key']}",
-        f"When: {order['scheduled_time'] or 'at once'}",
-        f"Afterwards: {after}",
-        f"Budget: {budget}",
-    ]
 
 
 def checked(text: str) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from models import labs
 from models.errors import Invalid
 from models.plan import Plan
-from models.task import FLAG, OFF
 from models.task_run import TaskRun
 from models.text import told
 
@@ -17,10 +15,7 @@ class Planning(TaskRun):
 
     def claim(self, worker: str) -> str | None:
         """The lease token; None when another was first, or nobody may plan here now: then it has failed."""
-        token = self.run.take(worker)
-        if token is not None and not labs.enabled(FLAG, self.task.project_id):
-            self.failed(token, OFF)
-            return None
+        token = super().claim(worker)
         if token is not None:
             self.task.planning_begun()
         return token

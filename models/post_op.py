@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from models import labs
-from models.task import FLAG, OFF
 from models.task_run import TaskRun
 from models.text import told
 
@@ -14,14 +12,6 @@ LONGEST_REPORT = 20_000
 
 class PostOp(TaskRun):
     """It only reads, so a lost one begins anew. The task stays what the execution made of it."""
-
-    def claim(self, worker: str) -> str | None:
-        """The lease token; None when another was first, or nobody may look here now: then it has failed."""
-        token = self.run.take(worker)
-        if token is not None and not labs.enabled(FLAG, self.task.project_id):
-            self.failed(token, OFF)
-            return None
-        return token
 
     def done(self, token: str, report: str, usage: dict[str, Any]) -> bool:
         """What was seen; False when the lease was lost."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 AUDITS = {"ops-check": "Ops Check", "qa-audit": "QA Audit", "security-audit": "Security Audit"}
 """By the key of the skill that each is."""
+LAST_AUDITS = 14
 LEASE_SECONDS = 30
 MAX_ATTEMPTS = 3
 """How often a run is handed out before it is given up: a worker that it kills must not take it for ever."""
@@ -112,10 +113,7 @@ class Run(Row, Stateful, Model):
 
     @classmethod
     def of_audit(cls, project_id: UUID, name: str, **params: Any) -> Run:
-        """Let an audit be made: it only reads, so a lost one is begun again. The one that is open, if any."""
-        there = cls.open_audit(project_id, name)
-        if there is not None:
-            return there
+        """Let an audit be made, where none is open: it only reads, so a lost one is begun again."""
         run = cls(project_id=project_id, kind="audit", audit=name, params=params)
         db.session.add(run)
         db.session.flush()
@@ -127,11 +125,11 @@ class Run(Row, Stateful, Model):
         return db.session.scalar(select(cls).where(_NOT_ENDED, *which))
 
     @classmethod
-    def audits(cls, project_id: UUID, name: str, limit: int) -> list[Run]:
-        """The last ones of this audit that have ended, newest first."""
+    def audits(cls, project_id: UUID, name: str) -> list[Run]:
+        """The last 14 of this audit that have ended, newest first."""
         ended = cls.status.not_in(("queued", "running"))
         query = select(cls).where(cls.project_id == project_id, cls.audit == name, ended)
-        return list(db.session.scalars(query.order_by(cls.created_at.desc()).limit(limit)))
+        return list(db.session.scalars(query.order_by(cls.created_at.desc()).limit(LAST_AUDITS)))
 
     @classmethod
     def of_execution(

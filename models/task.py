@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,12 +31,15 @@ from models.decider import Decider
 from models.errors import Busy, Changed, Conflict, Invalid
 from models.markup import Rendered, render
 from models.note import Note
-from models.plan import KIND, ORDER, POST_OP, Plan, checked, order_of, steps_of, with_step, words_of
+from models.order import KIND as EXECUTION
+from models.order import Order
+from models.plan import KIND, Plan, checked, steps_of, with_step
 from models.project import Project
 from models.run import AUDITS, Run
 from models.tag import tags_of
-from models.task_event import TaskEvent
+from models.task_event import UI, TaskEvent
 from models.text import clean, invalid, told
+from models.times import iso, to_come
 
 if TYPE_CHECKING:
     from models.finding import Finding
@@ -51,19 +53,14 @@ PLANNABLE = ("pending", "planning", "review", "scheduled", "failed")
 """Where a plan can be asked for: a new one discards what is there."""
 OUTCOMES = {"completed": ("success", "it was carried out"), "failed": ("error", "it was not carried out")}
 """What a person can find out of an interrupted execution: the status of its run, and the words for it."""
-LATEST = timedelta(days=366)
-"""How far ahead a time can be."""
 LONGEST_TITLE = 200
 LONGEST_REMARK = 2000
-LONGEST_DRIFT = 8000
 SHORT = 300
 """Characters of evidence that stand in a line of the timeline."""
 LONGEST_DESCRIPTION = 20_000
 TRIES = 20
 FLAG = "task_threads"
 OFF = "tasks are switched off in Labs"
-UI = "ui"
-"""The author of what a person did on a page; who it was, is in `user_id`."""
 _FOUND = text("fingerprint IS NOT NULL")
 _WAITS = text("waits_since IS NOT NULL")
 
@@ -250,9 +247,6 @@ class Task(Row, Stateful, Model):
             return "back"
         if gone is not None:
             self.gone_at = None
-        # A person's own word for it is not taken back; what got worse is more urgent.
-        if PRIORITIES.index(finding.priority) > PRIORITIES.index(self.priority):
-            self.priority = finding.priority
         self._looked(
             finding.audit, author, user_id, f"{finding.audit_name} found it again.", finding.evidence
         )
@@ -373,7 +367,7 @@ class Task(Row, Stateful, Model):
         Invalid for an agent that cannot plan, a remark too long, and a time that is past or too far away.
         """
         said = clean(remark, "remark", longest=LONGEST_REMARK, shortest=0).strip()
-        at = checked_time(at)
+        at = to_come(at)
         self._hold()
         agent = self._planner(agent_key)
         was = self.status
@@ -468,7 +462,7 @@ class Task(Row, Stateful, Model):
 
         Raises as `reject` does, and Invalid for a time that is past or too far away.
         """
-        at = checked_time(at)
+        at = to_come(at)
         by, plan = self._to_decide(session_id, digest)
         return self._let_go("review", by, plan, at, post_op)
 
@@ -559,45 +553,29 @@ class Task(Row, Stateful, Model):
         open = self.status in ("executing", "scheduled")
         if not open or (self.approval_status, approval.decision) != ("approved", "approved"):
             return "this approval is not in force"
-        if digest_of(ORDER, approval.canonical) != approval.digest:
+        if digest_of(EXECUTION, approval.canonical) != approval.digest:
             return "what is stored is not what was approved"
         if plan is None or not plan.whole or plan.digest != self.plan_digest:
             return "the plan that is stored is not the one that was shown"
-        here = order_of(plan, self.scheduled_time, post_op if self.run_post_op else None)
-        if at != self.scheduled_time or here != (approval.canonical, approval.digest):
-            return self._differs(approval, at, post_op)
-        return None
-
-    def _differs(self, approval: Approval, at: datetime | None, post_op: str | None) -> str:
-        """What of the order is not what was approved."""
-        said = parse(approval.canonical)
-        if said.get("plan_digest") != self.plan_digest:
-            return "the plan here is not the one that was approved"
-        if at != self.scheduled_time or said.get("scheduled_time") != _iso(self.scheduled_time):
-            return "the time here is not the one that was approved"
-        approved = said.get("post_op")
-        if (approved is not None) != self.run_post_op:
-            return f"what follows it is not what was approved: /{POST_OP}"
-        if approved is not None and approved.get("revision") != post_op:
-            return f"the skill {POST_OP} is not the one that was approved"
-        return "the order here is not the one that was approved"
+        here = self._order(plan, approval, at, post_op)
+        return None if here == (approval.canonical, approval.digest) else here.why_not(approval.canonical)
 
     def drift(self, approval: Approval, at: datetime | None, post_op: str | None) -> str:
         """The lines in which what stands here differs from what was approved; empty where none does.
 
         Empty as well where one of the two cannot be read any more.
         """
-        if self.plan is None:
-            return ""
         try:
-            said = parse(approval.canonical)
-            time = self.scheduled_time if _iso(at) == said["scheduled_time"] else at
-            approved = words_of(said)
-            here = words_of(parse(order_of(self.plan, time, post_op if self.run_post_op else None)[0]))
+            plan = self.plan
+            return self._order(plan, approval, at, post_op).drift(approval.canonical) if plan else ""
         except (Invalid, KeyError):
             return ""
-        lines = difflib.unified_diff(approved, here, "approved", "here", n=1, lineterm="")
-        return told("\n".join(lines), LONGEST_DRIFT)
+
+    def _order(self, plan: Plan, approval: Approval, at: datetime | None, post_op: str | None) -> Order:
+        """As it stands here. Of two times, the task's and its run's, the one that was not approved."""
+        approved = parse(approval.canonical).get("scheduled_time")
+        time = at if iso(self.scheduled_time) == approved else self.scheduled_time
+        return Order.of(plan, time, post_op if self.run_post_op else None)
 
     def approval_fell(self, approval: Approval, why: str, drift: str = "") -> None:
         """What was approved is not what stands here: it is void, and a person decides again."""
@@ -650,7 +628,7 @@ class Task(Row, Stateful, Model):
         post_op: str | None,
         retry_of: UUID | None = None,
     ) -> Approval:
-        order = order_of(plan, at, post_op)
+        order = Order.of(plan, at, post_op)
         approval = Approval.add(KIND, self.id, self.project_id, order, "approved", by)
         self.advance(
             "status",
@@ -841,24 +819,8 @@ class Task(Row, Stateful, Model):
         raise Busy("too many tasks are made at once, try again in a moment")
 
 
-def checked_time(at: datetime | None) -> datetime | None:
-    """A time for something, to the second; Invalid unless it is to come, within a year."""
-    if at is None:
-        return None
-    if at.tzinfo is None:
-        raise invalid("at", "must say its time zone")
-    now = utcnow()
-    if not now < at <= now + LATEST:
-        raise invalid("at", f"must be a time to come, within {LATEST.days} days")
-    return at.astimezone(UTC).replace(microsecond=0)
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.astimezone(UTC).isoformat() if at else None
-
-
 def _when(at: datetime | None) -> dict[str, Any]:
-    return {"scheduled_time": at.astimezone(UTC).isoformat()} if at else {}
+    return {"scheduled_time": iso(at)} if at else {}
 
 
 def _names(plan: Plan) -> dict[str, Any]:

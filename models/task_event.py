@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _BY_AN_AGENT, _ASKED = sql("user_id IS NULL"), sql("event_type = 'approval_request'")
 
 
+UI = "ui"
+"""The author of what a person did on a page; who it was, is in `user_id`."""
 TYPES = (
     "created", "comment", "status_change", "output_added", "agent_update", "approval_request",
     "approval_resolved",

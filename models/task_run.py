@@ -8,15 +8,15 @@ from uuid import UUID
 
 from models import audit
 from models.base import db
+from models.held_run import HeldRun
 from models.run import Run
 from models.task import Task
 
 
 @dataclass(frozen=True)
-class TaskRun:
-    """Held until the transaction ends, in the order in which people's decisions hold them, too."""
+class TaskRun(HeldRun):
+    """In the order in which people's decisions hold them, too."""
 
-    run: Run
     task: Task
 
     @classmethod
@@ -28,18 +28,6 @@ class TaskRun:
         db.session.refresh(task, with_for_update=True)
         db.session.refresh(run, with_for_update=True)
         return cls(run, task)
-
-    @property
-    def agent_key(self) -> str:
-        return str(self.run.params["agent_key"])
-
-    def held_under(self, token: str) -> bool:
-        """Whether this worker still has it."""
-        return self.run.lease_token == token and self.run.status == "running"
-
-    def put_back(self, token: str) -> bool:
-        """The worker stops: another one begins anew."""
-        return self.run.put_back(token)
 
     def note(self, what: str, reason: str = "", digest: str | None = None) -> None:
         """In the audit log."""

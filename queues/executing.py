@@ -11,7 +11,7 @@ from uuid import UUID
 from agents.executor import is_incomplete, pack
 from agents.quoting import storable
 from models.crashpoint import crashpoint
-from models.plan import POST_OP
+from models.order import POST_OP
 from models.plan_execution import PlanExecution
 from models.run_event import LONGEST
 from models.skill_folder import revision_of

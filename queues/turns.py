@@ -12,9 +12,8 @@ from flask import Flask
 from agents.context import Pack
 from agents.shell import Isolation, Shell
 from models.base import db
-from models.inspection import Inspection
+from models.held_run import HeldRun
 from models.project import Project
-from models.task_run import TaskRun
 from models.workspace import Workspace
 from queues.database import DatabaseThread
 
@@ -41,7 +40,7 @@ class Claimed:
     agent_key: str
 
     @classmethod
-    def of(cls, held: TaskRun | Inspection, token: str) -> Self:
+    def of(cls, held: HeldRun, token: str) -> Self:
         """Read in the transaction that claims it."""
         project = db.session.get_one(Project, held.run.project_id)
         return cls(

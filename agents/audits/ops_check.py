@@ -33,6 +33,7 @@ BACKUP_HOURS = 26
 LITTLE, NOTHING = 0.10, 0.03
 """Of a disk that is free."""
 GIB = 1 << 30
+OF_THREAD = (Thread, Thread.id == Delivery.thread_id)
 NAMES = {"chat": "answers of agents", "runs": "plans and approved work"}
 
 
@@ -55,13 +56,14 @@ def queue_lag(project_id: UUID) -> Seen:
 
 def _deliveries(project_id: UUID) -> tuple[int, datetime | None]:
     waiting = select(func.count(), func.min(Delivery.created_at, type_=Delivery.created_at.type))
-    return _of_rooms(waiting, project_id, Delivery.status == "queued")
+    count, oldest = db.session.execute(
+        waiting.join(*OF_THREAD).where(*_in_rooms(project_id), Delivery.status == "queued")
+    ).one()
+    return count, oldest
 
 
-def _of_rooms(query, project_id: UUID, *which):  # type: ignore[no-untyped-def]
-    rooms = query.select_from(Delivery).join(Thread, Thread.id == Delivery.thread_id)
-    rooms = rooms.where(Delivery.project_id == project_id, Thread.owner_user_id.is_(None), *which)
-    return db.session.execute(rooms).one()
+def _in_rooms(project_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return Delivery.project_id == project_id, Thread.owner_user_id.is_(None)
 
 
 def _runs(project_id: UUID) -> tuple[int, datetime | None]:
@@ -77,8 +79,8 @@ def failed_deliveries(project_id: UUID) -> Seen:
     since = utcnow() - LATELY
     ended = (
         select(Delivery)
-        .join(Thread, Thread.id == Delivery.thread_id)
-        .where(Delivery.project_id == project_id, Thread.owner_user_id.is_(None))
+        .join(*OF_THREAD)
+        .where(*_in_rooms(project_id))
         .where(Delivery.created_at > since, Delivery.status.in_(("processed", "failed")))
     )
     rows = list(db.session.scalars(ended.limit(10_000)))

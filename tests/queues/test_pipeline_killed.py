@@ -10,7 +10,7 @@ from models import Run, Task, db
 from models.base import changed_rows, db_now
 from models.crashpoint import KILLED
 from models.message import Draft
-from models.plan import POST_OP
+from models.order import POST_OP
 from models.plan_execution import PlanExecution
 from models.posting import post
 from models.skill_folder import revision_of

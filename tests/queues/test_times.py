@@ -14,7 +14,7 @@ from models import Approval, Run, Task, db
 from models.base import changed_rows, db_now, utcnow
 from models.errors import Conflict, Invalid
 from models.message import Draft
-from models.plan import POST_OP
+from models.order import POST_OP
 from models.plan_execution import PlanExecution
 from models.planning import Planning
 from models.post_op import PostOp

@@ -22,7 +22,6 @@ from webapp.limits import ApiBlueprint
 bp = ApiBlueprint("audits", __name__, url_prefix="/api", description="Audits, and what they found")
 
 says = PUBLISHED["runs"].row
-LAST = 14
 
 
 class Checked(ma.Schema):
@@ -90,7 +89,7 @@ def index(project_id: UUID, name: str) -> Response:
     """The one that is open, if any, and the last 14 that ended, newest first."""
     _is_there(project_id, name)
     there = Run.open_audit(project_id, name)
-    ended = [_said(run) for run in Run.audits(project_id, name, LAST)]
+    ended = [_said(run) for run in Run.audits(project_id, name)]
     return jsonify({"open": _said(there) if there else None, "ended": ended})
 
 

@@ -7,7 +7,8 @@ from flask import Response, jsonify
 
 from models.base import db
 from models.errors import Conflict, NotFound
-from models.plan import POST_OP, Plan, opening_of, steps_of
+from models.order import POST_OP
+from models.plan import Plan, opening_of, steps_of
 from models.run import Run
 from models.run_event import RunEvent
 from models.skill_folder import revision_of

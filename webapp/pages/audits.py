@@ -19,7 +19,6 @@ from webapp.auth import current_project, policy
 
 bp = Blueprint("audit_pages", __name__)
 
-LAST = 14
 GRAVE = ("urgent", "high")
 
 
@@ -78,7 +77,7 @@ def show(project_key: str, audit: str) -> str:
     visible.tasks(project_id)
     if audit not in AUDITS:
         raise NotFound
-    reports = [Report.of(run) for run in Run.audits(project_id, audit, LAST)]
+    reports = [Report.of(run) for run in Run.audits(project_id, audit)]
     return render_template(
         "tasks/audit.html",
         **(rendering.page_layout() | {"health": health.status(RUNS), "executor_queue": RUNS}),
