@@ -38,8 +38,10 @@ SEARCH = re.compile(r"\bsearch(?:\s+for)?\s+(?P<words>[^\n]+)", re.IGNORECASE)
 PROPOSE = re.compile(r"\bpropose\s+(?:an?\s+)?(?P<kind>\w+)[ \t:]*(?P<what>[^\n]*)", re.IGNORECASE)
 PLANNING = "You make the plan of one task."
 EXECUTING = "You carry out one approved plan."
+RUNNING = "You run one skill of this project"
 LOOKING = "A plan was carried out, and you look"
 SEEN = "**As planned, with remarks.** The demo read the report, and can see nothing else."
+TRIED = "The demo can follow no skill: this only shows how an answer looks. It is for this:\n\n> {purpose}"
 NOTE = "mkdir -p notes && echo 'Written by the demo.' > notes/demo-plan.md && cat notes/demo-plan.md"
 DONE = "1. I looked at what the task asks for.\n2. I wrote `notes/demo-plan.md` and read it again."
 PLAN = """It only shows what a plan looks like.
@@ -80,6 +82,8 @@ def answer(body: dict[str, Any], delay: float = 0.0) -> Say:
         )
     if LOOKING in str(body["system"]):
         return _say(SEEN, delay)
+    if RUNNING in str(body["system"]):
+        return _say(_tried(last), delay)
     if result is not None:
         return _say(_told(result), delay)
     asked = addressed(last)
@@ -159,6 +163,12 @@ def _plan(content: Any) -> str:
     """Two steps, whatever the task is."""
     found = first_quote(str(content)) or ""
     return PLAN.format(task=" ".join(found.split("\n", 1)[0].split())[:200])
+
+
+def _tried(content: Any) -> str:
+    """What the skill says it is for."""
+    said = re.search(r"^description:[ \t]*(.+)$", first_quote(str(content)) or "", re.MULTILINE)
+    return TRIED.format(purpose=" ".join(said[1].split())[:300] if said else "nothing")
 
 
 def _text(asked: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 
-from models.run import AUDITS
+from models.run import audit_name
 from models.task import PRIORITIES
 from models.text import clean, clean_name, invalid
 
@@ -14,6 +14,9 @@ LONGEST_TITLE, LONGEST_TEXT, LONGEST_SUBJECT = 200, 4000, 500
 MOST_TAGS = 8
 OTHER = "other"
 """The rule of what an agent saw by itself: nobody can say that it is gone but who looks again."""
+_AUDIT = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+LONGEST_AUDIT = 64
+"""Characters of the key of a skill that finds something, by the specification of Agent Skills."""
 _TAG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,29}")
 _RULE = re.compile(r"[a-z][a-z-]{0,29}")
 
@@ -33,8 +36,8 @@ class Finding:
 
     def __post_init__(self) -> None:
         """Invalid names the field that does not fit: an agent may have written it."""
-        if self.audit not in AUDITS:
-            raise invalid("audit", f"must be one of {', '.join(AUDITS)}")
+        if not may_find(self.audit):
+            raise invalid("audit", f"must be 1 to {LONGEST_AUDIT} of a-z, 0-9 and single - between them")
         if not _RULE.fullmatch(self.rule):
             raise invalid("rule", "must be 1 to 30 of a-z and -")
         clean(self.subject, "subject", longest=LONGEST_SUBJECT)
@@ -53,11 +56,17 @@ class Finding:
 
     @property
     def audit_name(self) -> str:
-        return AUDITS[self.audit]
+        return audit_name(self.audit)
 
     @property
     def all_tags(self) -> list[str]:
-        return list(dict.fromkeys((self.audit, self.rule, *self.tags)))[:MOST_TAGS]
+        own = [tag for tag in (self.audit, self.rule) if _TAG.fullmatch(tag)]
+        return list(dict.fromkeys((*own, *self.tags)))[:MOST_TAGS]
+
+
+def may_find(audit: str) -> bool:
+    """Whether a skill of this key can be run: it stands in addresses and in fingerprints."""
+    return len(audit) <= LONGEST_AUDIT and _AUDIT.fullmatch(audit) is not None
 
 
 def prefix(audit: str, rule: str) -> str:

@@ -12,17 +12,22 @@ from models.task import FLAG, OFF
 
 @dataclass(frozen=True)
 class HeldRun(ABC):
-    """Each kind is begun only while tasks are switched on, and says by `failed` that they are not."""
+    """Each kind is begun only while tasks are switched on, and says by `failed` why it was not."""
 
     run: Run
 
     def claim(self, worker: str) -> str | None:
         """The lease token; None when another was first, or it may not be now: then it has failed."""
         token = self.run.take(worker)
-        if token is not None and not labs.enabled(FLAG, self.run.project_id):
-            self.failed(token, OFF)
+        why = self.why_not() if token is not None else ""
+        if token is not None and why:
+            self.failed(token, why)
             return None
         return token
+
+    def why_not(self) -> str:
+        """Why it may not be begun now; empty where it may."""
+        return "" if labs.enabled(FLAG, self.run.project_id) else OFF
 
     @abstractmethod
     def failed(self, token: str, reason: str) -> bool:

@@ -1,4 +1,4 @@
-"""Making an audit: its run, and the tasks that come of what it found."""
+"""Audits, and skills of the project's own: their runs, and the tasks that come of what they find."""
 
 from __future__ import annotations
 
@@ -10,42 +10,50 @@ from models import audit, labs
 from models.agent import Agent
 from models.base import db
 from models.errors import Conflict
-from models.finding import Finding, Looked, prefix
+from models.finding import LONGEST_AUDIT, OTHER, Finding, Looked, may_find, prefix
 from models.held_run import HeldRun
 from models.project import Project
 from models.run import AUDITS, Run
+from models.skill import FLAG as SKILLS
+from models.skill import OFF as SKILLS_OFF
 from models.skill import Skill
 from models.task import FLAG, OFF, PRIORITIES, UI, Task
-from models.text import invalid, told
+from models.text import clean, invalid, told
 from models.user import User
 
 MOST = 100
 """Findings of one audit that become tasks; of what is left out, nothing is closed."""
 SHOWN = 300
 """Characters of evidence that a report repeats; the task has all of it."""
+LONGEST_WORDS = 2000
+"""Characters of what a person says to a skill."""
+LONGEST_ANSWER = 20_000
+CHANGED = "The skill is not the one that was asked for any more: look at it, and run it again."
 
 
 class Inspection(HeldRun):
     """It only reads, so a lost one begins anew."""
 
     @classmethod
-    def ask_for(cls, project_id: UUID, name: str, by: User) -> Run:
-        """Let the audit be made, or the one that is open go on.
+    def ask_for(cls, project_id: UUID, name: str, by: User, words: str = "") -> Run:
+        """Let the audit be made, or the one that is open go on; a skill of the project's own is told `words`.
 
-        Invalid for an unknown one, Conflict while tasks are switched off or where its skill is blocked.
+        Invalid for an unknown one. Conflict while tasks are switched off, where its skill cannot be run,
+        and where an open one was told something else.
         """
-        if name not in AUDITS:
-            raise invalid("audit", f"must be one of {', '.join(AUDITS)}")
         if not labs.enabled(FLAG, project_id):
             raise Conflict(OFF)
-        skill = skill_of(project_id, name)
-        if skill is not None and skill.status == "blocked":
-            raise Conflict(f"the skill {name} is blocked: {skill.reasons[0]['text']}")
+        agent_key = _judge(project_id)
+        skill = (_shipped if name in AUDITS else _own)(project_id, name, words)
+        if skill and not agent_key:
+            raise Conflict("no agent of this project can run it")
         audit.lock()
         before = Run.open_audit(project_id, name)
         if before is not None:
+            if before.params.get("words") != skill.get("words"):
+                raise Conflict(f"{name} is being run already, with other words: wait for its end")
             return before
-        run = Run.of_audit(project_id, name, asked_by=str(by.id), agent_key=_judge(project_id))
+        run = Run.of_audit(project_id, name, asked_by=str(by.id), agent_key=agent_key, **skill)
         audit.record(f"person:{by.id}", "audit.asked", name, project_id=project_id, run=str(run.id))
         return run
 
@@ -57,6 +65,17 @@ class Inspection(HeldRun):
         db.session.refresh(run, with_for_update=True)
         return cls(run)
 
+    def why_not(self) -> str:
+        """As for every run; and a skill of the project's own must be the very one that was asked for."""
+        why, asked = super().why_not(), self.run.params.get("revision")
+        if why or asked is None:
+            return why
+        if not labs.enabled(SKILLS, self.run.project_id):
+            return SKILLS_OFF
+        skill = Skill.own(self.run.project_id, self.name)
+        same = skill is not None and skill.status == "ready" and skill.revision == asked
+        return "" if same else CHANGED
+
     def done(
         self,
         token: str,
@@ -64,10 +83,12 @@ class Inspection(HeldRun):
         by: str | None = None,
         note: str = "",
         usage: dict[str, Any] | None = None,
+        said: str = "",
     ) -> bool:
         """Let tasks come of it, and go; False when the lease was lost.
 
-        `by` is the agent that judged, none for a check by the rules alone; `note` says why.
+        `by` is the agent that judged, none for a check by the rules alone; `note` says why. `said` is its
+        answer, in Markdown.
         """
         if not self.held_under(token):
             return False
@@ -79,6 +100,7 @@ class Inspection(HeldRun):
         result = {
             "by": by,
             "note": note,
+            "said": told(said, LONGEST_ANSWER),
             "rules": [
                 {"rule": rule.rule, "title": rule.title, "said": told(rule.said, 500), "ran": rule.ran,
                  "whole": rule.whole, "found": len(rule.findings)}
@@ -148,10 +170,50 @@ class Inspection(HeldRun):
                      run=str(self.run.id), **detail)  # fmt: skip
 
 
+def is_there(project_id: UUID, name: str) -> bool:
+    """Whether it ships, lies in the workspace, or was run once."""
+    own = labs.enabled(SKILLS, project_id) and may_find(name)
+    return name in AUDITS or (
+        own and (Skill.own(project_id, name) is not None or bool(Run.audits(project_id, name)))
+    )
+
+
+def has_runs(skill: Skill) -> bool:
+    """Whether it can be run by itself: not what follows an execution, nor what has no plain name."""
+    return may_find(skill.key) if skill.source == "project" else skill.key in AUDITS
+
+
 def skill_of(project_id: UUID, name: str) -> Skill | None:
     """The skill that the audit is, as the executor found it; none before it looked, or without the flag."""
+    if name not in AUDITS:
+        return Skill.own(project_id, name)
     shipped = (one for one in Skill.of_project(project_id) if one.source == "shipped" and one.key == name)
     return next(shipped, None)
+
+
+def _shipped(project_id: UUID, name: str, words: str) -> dict[str, str]:
+    """Its rules look in any case, so that it may need setup; the worker takes the one that ships with it."""
+    skill = skill_of(project_id, name)
+    if words:
+        raise invalid("words", "can be told to a skill of the project's own alone")
+    if skill is not None and skill.status == "blocked":
+        raise Conflict(skill.why_not)
+    return {}
+
+
+def _own(project_id: UUID, name: str, words: str) -> dict[str, str]:
+    """What its run says of it: which folder, and in which state."""
+    skill = Skill.own(project_id, name) if labs.enabled(SKILLS, project_id) else None
+    if skill is None:
+        raise invalid("audit", f"must be one of {', '.join(AUDITS)}, or a skill of this project")
+    if skill.why_not:
+        raise Conflict(skill.why_not)
+    if not may_find(name):
+        raise Conflict(
+            f"its folder's name must be 1 to {LONGEST_AUDIT} of a-z, 0-9 and single - between them"
+        )
+    words = clean(words, "words", longest=LONGEST_WORDS) if words else ""
+    return {"path": skill.path, "revision": skill.revision, "words": words}
 
 
 def _judge(project_id: UUID) -> str:
@@ -176,8 +238,11 @@ def _cut(rule: Looked, kept: set[str]) -> Looked:
 
 
 def _in_words(looked: Sequence[Looked], found: list[Any], closed: list[Any]) -> str:
-    ran = sum(rule.ran for rule in looked)
-    said = f"{ran} of {len(looked)} checks were made. {_count(len(found), 'finding')}"
+    rules = [rule for rule in looked if rule.rule != OTHER]
+    if not rules:
+        return f"{_count(len(found), 'finding')}."
+    ran = sum(rule.ran for rule in rules)
+    said = f"{ran} of {len(rules)} checks were made. {_count(len(found), 'finding')}"
     return f"{said}, {_count(len(closed), 'finding')} not there any more."
 
 

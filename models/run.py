@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from models.task import Task
 
 AUDITS = {"ops-check": "Ops Check", "qa-audit": "QA Audit", "security-audit": "Security Audit"}
-"""By the key of the skill that each is."""
+"""By the key of the skill that each is; those of a project's own go by their key."""
 LAST_AUDITS = 14
 LEASE_SECONDS = 30
 MAX_ATTEMPTS = 3
@@ -41,6 +41,11 @@ _OPEN = text(_UNENDED)
 _AUDITING = text(f"{_UNENDED} AND audit IS NOT NULL")
 _NOT_ENDED = text(f"runs.{_UNENDED}")
 """Said beside a status that is looked for: in the very words of the index, or no database would use it."""
+
+
+def audit_name(key: str) -> str:
+    """What people call the audit that a skill is."""
+    return AUDITS.get(key, key)
 
 
 class Run(Row, Stateful, Model):
@@ -79,10 +84,10 @@ class Run(Row, Stateful, Model):
     approval_id: Mapped[UUID | None] = mapped_column(ForeignKey("approvals.id"))
     retry_of: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
     task_id: Mapped[UUID | None] = mapped_column(ForeignKey("tasks.id"))
-    audit: Mapped[str | None] = mapped_column(String(16))
-    """Which one, of a run that is an audit; at most one of each is open in a project."""
+    audit: Mapped[str | None] = mapped_column(String(64))
+    """The key of the skill, of a run that is an audit; at most one of each is open in a project."""
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    """What an audit looked at and found."""
+    """What an audit looked at, found and said."""
     params: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     """What it was asked for with, as far as no approval says it."""
     run_after: Mapped[datetime | None]

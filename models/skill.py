@@ -64,6 +64,22 @@ class Skill(Row, Model):
         return list(db.session.scalars(query.order_by(cls.name, cls.source.desc(), cls.path)))
 
     @classmethod
+    def own(cls, project_id: UUID, key: str) -> Skill | None:
+        """The one with this key in the project's workspace, the one that is ready if there are several."""
+        which = (cls.project_id == project_id, cls.source == "project", cls.key == key)
+        # Of the statuses, ready is the last by name.
+        return db.session.scalars(select(cls).where(*which).order_by(cls.status.desc(), cls.path)).first()
+
+    @property
+    def why_not(self) -> str:
+        """Why it cannot be run; empty where it can."""
+        if self.status == "ready":
+            return ""
+        state = "is blocked" if self.status == "blocked" else "needs setup"
+        told = [*self.reasons, *self.setup_steps]
+        return f"the skill {self.key} {state}" + (f": {told[0]['text']}" if told else "")
+
+    @classmethod
     def mirror(cls, project_id: UUID, found: Sequence[Mapping[str, Any]], read_at: datetime) -> bool:
         """Let the rows be what was found, each with `source`, `path` and what is said of it.
 

@@ -75,6 +75,16 @@ class Reader:
             self.warnings.append(f"{_shown(self._root)} cannot be read: {_why(error)}")
         return []
 
+    def whole(self) -> SkillFolder | None:
+        """The skill whose folder `root` is; None where none is there, or it cannot be read."""
+        try:
+            files = {entry.name for entry in self._space.entries(self._root) if entry.kind == "file"}
+        except (Invalid, OSError):
+            return None
+        manifest = next((name for name in MANIFESTS if name in files), None)
+        folder = self._read(self._root, manifest) if manifest is not None else None
+        return folder if folder is not None and not folder.problem else None
+
     def _found(self) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
         for one in self._search(self._root, 0):
@@ -161,8 +171,12 @@ class Reader:
 
 def shipped(name: str) -> SkillFolder | None:
     """The one of that name which ships, as it is now; None when there is none, or it cannot be read."""
-    folders = Reader("shipped", Workspace(ROOT), FOLDER).skills()
-    return next((one for one in folders if one.name == name and not one.problem), None)
+    return Reader("shipped", Workspace(ROOT), f"{FOLDER}/{name}").whole()
+
+
+def own(space: Workspace, path: str) -> SkillFolder | None:
+    """The one in this folder of a workspace, as it is now; None as above."""
+    return Reader("project", space, path).whole()
 
 
 def revision_of(name: str) -> str | None:

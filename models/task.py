@@ -35,7 +35,7 @@ from models.order import KIND as EXECUTION
 from models.order import Order
 from models.plan import KIND, Plan, checked, steps_of, with_step
 from models.project import Project
-from models.run import AUDITS, Run
+from models.run import Run, audit_name
 from models.tag import tags_of
 from models.task_event import UI, TaskEvent
 from models.text import clean, invalid, told
@@ -128,7 +128,7 @@ class Task(Row, Stateful, Model):
     proposal_id: Mapped[UUID | None] = mapped_column(ForeignKey("proposals.id"))
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("project_chat_messages.id"))
     """The message that was promoted, or that shows the proposal; a task's event shows it otherwise."""
-    fingerprint: Mapped[str | None] = mapped_column(String(96))
+    fingerprint: Mapped[str | None] = mapped_column(String(144))
     """By which an audit knows again what it found; see models.finding."""
     gone_at: Mapped[datetime | None]
     """Since when the audit does not find it any more."""
@@ -271,9 +271,14 @@ class Task(Row, Stateful, Model):
             self.advance("status", was, "completed", waits_since=None, approval_status=None)
             self._moved(was, author, told(evidence, SHORT), user_id)
         elif was != "completed":
-            words = f"{AUDITS[audit_key]} does not find it any more."
+            words = f"{audit_name(audit_key)} does not find it any more."
             self._looked(audit_key, author, user_id, words, evidence, found=False)
         return closes
+
+    @property
+    def found_by(self) -> str:
+        """What people call the audit that found it, or the skill."""
+        return audit_name((self.fingerprint or "").partition("/")[0])
 
     def _looked(
         self, audit_key: str, author: str, user_id: UUID | None, words: str, seen: str, found: bool = True

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.actions.url import clean_link, host_of
 from models.base import Model, Row, db
-from models.run import AUDITS
+from models.run import audit_name
 
 if TYPE_CHECKING:
     from models.proposal import Proposal
@@ -126,7 +126,7 @@ class TaskEvent(Row, Model):
         meta = self.meta
         if self.event_type == "created":
             if meta.get("source") == "finding":
-                return f"found it by {AUDITS[str(meta.get('audit'))]}"
+                return f"found it by {audit_name(str(meta.get('audit')))}"
             proposed = meta.get("source") == "proposal"
             return "proposed it, and it was approved" if proposed else "made it of a message"
         if self.event_type == "status_change":
@@ -136,9 +136,9 @@ class TaskEvent(Row, Model):
             if (before, after) == ("pending", "planning") and self.author != "ui":
                 return "began to plan, at the time that was chosen"
             return MOVES.get((before, after), f"moved it to {after}")
-        if self.event_type == "agent_update" and meta.get("audit") in AUDITS:
+        if self.event_type == "agent_update" and "audit" in meta:
             again = "found it again by" if meta.get("found") else "did not find it any more by"
-            return f"{again} {AUDITS[meta['audit']]}"
+            return f"{again} {audit_name(str(meta['audit']))}"
         if self.event_type == "approval_request":
             made = "changed the plan" if self.user_id else "made a plan"
             return f"{made}: version {meta.get('plan_version')}"

@@ -1,15 +1,21 @@
-"""Making audits in the worker: rules collect the facts; an agent words them, where a model is connected."""
+"""Making audits in the worker: rules collect the facts, and an agent words them, where a model is connected.
+
+A skill of the project's own has no rules: an agent does what it says.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from models.base import db
 from models.crashpoint import crashpoint
-from models.inspection import Inspection
+from models.errors import Conflict
+from models.inspection import CHANGED, Inspection
 from models.run import Run
+from models.skill_folder import own
 from queues.here import here
 from queues.reading import Quiet
 from queues.turns import Claimed, Turns
@@ -17,8 +23,11 @@ from queues.turns import Claimed, Turns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from agents.context import Pack
     from agents.loop import Outcome
+    from agents.reported import Reported
     from agents.shell import Shell
+    from agents.tools.tool import Job
     from models.finding import Looked
     from models.workspace import Workspace
 
@@ -29,6 +38,15 @@ SAID_NOTHING = "The agent reported nothing: the findings are in the words of the
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is to be run: of a skill of the project's own, its folder, and the state in which it was seen."""
+
+    name: str
+    path: str
+    revision: str | None
+
+
+@dataclass(frozen=True)
 class Judged:
     """What comes of it: `by` is the agent, none for the rules alone, and then `note` says why."""
 
@@ -36,22 +54,22 @@ class Judged:
     by: str | None = None
     note: str = ""
     usage: dict[str, Any] | None = None
+    said: str = ""
 
 
 async def carry_out(turns: Turns, claimed: Claimed) -> None:
     """Look, let an agent judge, and write down what was found, all at once. Cancelled, it is given back."""
-    # Here, since a worker that only carries out actions need not load the tools of agents.
-    from agents.audits import RULES, Place, look_at
-
     certainly, database = turns.database.certainly, turns.database
-    audit = await certainly(database.read, name_of, claimed.run_id)
+    asked = await certainly(database.read, asked_of, claimed.run_id)
     workspace = turns.workspace(claimed.project_key)
-    shell = turns.shell("audit", workspace, claimed.run_id)
+    job: Job = "audit" if asked.revision is None else "skill"
+    shell = turns.shell(job, workspace, claimed.run_id)
+    look = _audit if asked.revision is None else _skill
     try:
-        place = Place(claimed.project_id, database.read, workspace, shell)
-        looked = await look_at(audit, RULES[audit], place)
-        crashpoint("audit.looked")
-        judged = await _judged(turns, claimed, audit, looked, workspace, shell)
+        judged = await look(turns, claimed, asked, workspace, shell)
+    except Conflict as why:
+        await certainly(database.write, failed, claimed, why.message)
+        return
     finally:
         if shell is not None:
             await shell.close()
@@ -62,30 +80,66 @@ async def carry_out(turns: Turns, claimed: Claimed) -> None:
     crashpoint("audit.recorded")
 
 
-async def _judged(
-    turns: Turns,
-    claimed: Claimed,
-    audit: str,
-    looked: Sequence[Looked],
-    workspace: Workspace,
-    shell: Shell | None,
+async def _audit(
+    turns: Turns, claimed: Claimed, asked: Asked, workspace: Workspace, shell: Shell | None
 ) -> Judged | None:
-    """None when the worker was told to stop."""
+    """One that ships. None when the worker was told to stop."""
+    # Here, since a worker that only carries out actions need not load the tools of agents.
+    from agents.auditor import pack
+    from agents.audits import RULES, Place, look_at
+    from agents.reported import Reported
+    from agents.secrecy import without_secrets
+
+    read = turns.database.read
+    place = Place(claimed.project_id, read, workspace, shell)
+    looked = await look_at(asked.name, RULES[asked.name], place)
+    crashpoint("audit.looked")
     if not claimed.agent_key or turns.by_rule():
         return Judged(looked, note=NO_MODEL if claimed.agent_key else NO_AGENT)
-    from agents.auditor import pack
-    from agents.reported import Reported
-
-    reported = Reported(audit, looked)
-    context = replace(turns.context(claimed, workspace, shell), reported=reported)
-    given = await turns.database.certainly(turns.database.read, pack, claimed.run_id, looked)
-    outcome: Outcome = await turns.answer("audit", given, context, Quiet(), lambda tools: tools)
+    reported = Reported(asked.name, looked)
+    given = await turns.database.certainly(read, pack, claimed.run_id, looked)
+    outcome = await _answer(turns, claimed, "audit", given, reported, workspace, shell)
     if outcome.status == "cancelled":
         return None
     # Whatever it said in time counts, since nothing that it says can hide a fact.
     note = outcome.error or (SAID_NOTHING if reported.empty else "")
     by = None if reported.empty else claimed.agent_key
-    return Judged(reported.judged(), by, note, outcome.usage)
+    return Judged(reported.judged(), by, note, outcome.usage, without_secrets(outcome.text))
+
+
+async def _skill(
+    turns: Turns, claimed: Claimed, asked: Asked, workspace: Workspace, shell: Shell | None
+) -> Judged | None:
+    """One of the project's own; Conflict where it came to nothing. None when the worker was told to stop."""
+    from agents.reported import Reported
+    from agents.secrecy import without_secrets
+    from agents.skill_run import pack
+
+    folder = await asyncio.to_thread(own, workspace, asked.path)
+    if folder is None or folder.revision != asked.revision:
+        raise Conflict(CHANGED)
+    reported = Reported(asked.name, ())
+    given = await turns.database.certainly(turns.database.read, pack, claimed.run_id, folder.manifest)
+    outcome = await _answer(turns, claimed, "skill", given, reported, workspace, shell)
+    if outcome.status == "cancelled":
+        return None
+    if outcome.error and reported.empty:
+        raise Conflict(outcome.error)
+    said = without_secrets(outcome.text)
+    return Judged(reported.judged(), claimed.agent_key, outcome.error, outcome.usage, said)
+
+
+async def _answer(
+    turns: Turns,
+    claimed: Claimed,
+    job: Job,
+    given: Pack,
+    reported: Reported,
+    workspace: Workspace,
+    shell: Shell | None,
+) -> Outcome:
+    context = replace(turns.context(claimed, workspace, shell), reported=reported)
+    return await turns.answer(job, given, context, Quiet(), lambda tools: tools)
 
 
 # The steps, each one short transaction in the database thread.
@@ -98,13 +152,14 @@ def claim(run_id: UUID) -> Claimed | None:
     return Claimed.of(held, token) if token is not None else None
 
 
-def name_of(run_id: UUID) -> str:
-    return str(db.session.get_one(Run, run_id).audit)
+def asked_of(run_id: UUID) -> Asked:
+    run = db.session.get_one(Run, run_id)
+    return Asked(str(run.audit), run.params.get("path", ""), run.params.get("revision"))
 
 
 def done(claimed: Claimed, judged: Judged) -> bool:
     held = Inspection.hold(claimed.run_id)
-    ended = held.done(claimed.token, judged.looked, judged.by, judged.note, judged.usage)
+    ended = held.done(claimed.token, judged.looked, judged.by, judged.note, judged.usage, judged.said)
     crashpoint("audit.before_commit")
     return ended
 
@@ -113,5 +168,9 @@ def put_back(claimed: Claimed) -> bool:
     return Inspection.hold(claimed.run_id).put_back(claimed.token)
 
 
+def failed(claimed: Claimed, reason: str) -> bool:
+    return Inspection.hold(claimed.run_id).failed(claimed.token, reason)
+
+
 def broken(claimed: Claimed) -> bool:
-    return Inspection.hold(claimed.run_id).failed(claimed.token, BROKEN)
+    return failed(claimed, BROKEN)

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from agents.sink import Sink
     from agents.tools.tool import Job, ToolContext
 
-PROFILES: dict[str, Profile] = {"planning": "planning", "execution": "execution", "audit": "planning"}
+PROFILES: dict[str, Profile] = {
+    "planning": "planning",
+    "execution": "execution",
+    "audit": "planning",
+    "skill": "planning",
+}
 
 
 @dataclass(frozen=True)

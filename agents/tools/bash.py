@@ -63,6 +63,6 @@ BASH_READ_ONLY = Tool(
     arguments=Bash,
     run=bash_read_only,
     effect="reads",
-    jobs=frozenset(("planning",)),
+    jobs=frozenset(("planning", "skill")),
     seconds=LONGEST_SECONDS + ENDING,
 )

@@ -1,4 +1,4 @@
-"""Report what an audit found: kept until it ends, and then each becomes, or updates, a pending task."""
+"""Report what was found: kept until the run ends, and then each becomes, or updates, a pending task."""
 
 from typing import Annotated, Literal
 
@@ -41,7 +41,7 @@ class Findings(Arguments):
 
 async def report_findings(context: ToolContext, arguments: Findings) -> str:
     if context.reported is None:
-        raise ToolFailed("There is no audit here.")
+        raise ToolFailed("Nothing is looked for here.")
     try:
         return context.reported.add(
             [said.model_dump() | {"tags": tuple(said.tags)} for said in arguments.findings]
@@ -56,5 +56,5 @@ REPORT_FINDINGS = Tool(
     arguments=Findings,
     run=report_findings,
     effect="proposes",
-    jobs=frozenset(("audit",)),
+    jobs=frozenset(("audit", "skill")),
 )

@@ -13,12 +13,11 @@ from agents.shell import OnOutput, Shell
 from models.workspace import Workspace
 
 Effect = Literal["reads", "proposes", "acts"]
-Job = Literal["chat", "heartbeat", "scheduled", "planning", "audit", "execution"]
+Job = Literal["chat", "heartbeat", "scheduled", "planning", "audit", "skill", "execution"]
 
-READING_JOBS: frozenset[Job] = frozenset(("chat", "heartbeat", "scheduled", "planning", "audit", "execution"))
-
-WORKING_JOBS: frozenset[Job] = frozenset(("planning", "audit", "execution"))
+WORKING_JOBS: frozenset[Job] = frozenset(("planning", "audit", "skill", "execution"))
 """Those that have a workspace."""
+READING_JOBS: frozenset[Job] = frozenset(("chat", "heartbeat", "scheduled", *WORKING_JOBS))
 
 EFFECTS: dict[Job, frozenset[Effect]] = {
     "chat": frozenset(("reads", "proposes")),
@@ -26,6 +25,7 @@ EFFECTS: dict[Job, frozenset[Effect]] = {
     "scheduled": frozenset(("reads", "proposes")),
     "planning": frozenset(("reads",)),
     "audit": frozenset(("reads", "proposes")),
+    "skill": frozenset(("reads", "proposes")),
     "execution": frozenset(("reads", "proposes", "acts")),
 }
 """The most that a kind of job may do; a tool's own list of jobs only narrows it."""

@@ -28,6 +28,7 @@ ACTING = ["bash", "begin_step", "create_file", "insert_in_file", "replace_in_fil
 WORKING = {
     "planning": ["bash_read_only", *LOOKING],
     "audit": [*LOOKING, "report_findings"],
+    "skill": ["bash_read_only", *LOOKING, "report_findings"],
     "execution": [*ACTING, *LOOKING],
 }
 
@@ -65,7 +66,7 @@ def test_who_talks_may_propose_and_nobody_has_anything_else(job):
     assert registry.for_job(job).names() == sorted([*READING, *proposing, *WORKING.get(job, [])])
 
 
-@pytest.mark.parametrize("job", ["chat", "heartbeat", "scheduled", "planning", "audit"])
+@pytest.mark.parametrize("job", ["chat", "heartbeat", "scheduled", "planning", "audit", "skill"])
 @pytest.mark.parametrize("name", [*ACTING, "bash_read_only"])
 def test_no_other_job_calls_what_works_on_the_machine(job, name):
     """I11; a control beneath: the same call is known to the job that may."""
@@ -75,7 +76,7 @@ def test_no_other_job_calls_what_works_on_the_machine(job, name):
     for asked in {job, own}:
         toolset = registry.for_job(asked).bind(CONTEXT)
         answer = asyncio.run(toolset.call(name, arguments)).text
-        assert answer.startswith("Unknown tool") == (asked != own)
+        assert answer.startswith("Unknown tool") == (name not in WORKING.get(asked, []))
 
 
 @pytest.mark.parametrize("job", ["chat", "heartbeat", "scheduled", "planning", "audit"])

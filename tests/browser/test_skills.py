@@ -59,13 +59,28 @@ def test_a_skill_is_found_mended_and_checked_again_while_the_worker_is_there(
     expect(row).to_be_focused()
     expect(page.locator("#skills_ready .skill")).to_have_count(5)
 
+    row.click()
+    drawer.get_by_role("link", name="Open its runs").click()
+    expect(page.locator("#audit")).to_contain_text("status-mail was never run here")
+    expect(page.get_by_role("link", name="status-mail")).to_have_attribute("aria-current", "page")
+    vera = house.enter("vera", "/oasis/tasks/status-mail")
+    viewer = vera.page
+    page.get_by_label("What it is about").fill("Only the last week")
+    page.get_by_role("button", name="Run status-mail").click()
+    answer = viewer.get_by_label("What the agent says")
+    expect(answer).to_contain_text("Writes to people when something affects them.", timeout=SLOW)
+    expect(answer).to_contain_text("Only the last week")
+    expect(viewer.get_by_role("button", name="Run status-mail")).to_be_hidden()
+    expect(page.get_by_role("button", name="Run status-mail")).to_be_enabled(timeout=SLOW)
+    assert violations(page) == []
+
     house.live.processes["runs"].stop()
     mara.open(SKILLS, "backup")
     button = page.get_by_role("button", name="Check all again")
     expect(button).to_be_disabled()
     expect(button).to_have_attribute("title", AWAY)
     expect(page.locator(".skills__away")).to_be_visible()
-    viewer = house.enter("vera", SKILLS, "backup").page
+    vera.open(SKILLS, "backup")
     expect(viewer.get_by_role("button", name="Check all again")).to_have_count(0)
 
     house.live.start("runs")

@@ -1,9 +1,12 @@
 """Audits over HTTP: who may ask for one, and what a page says of what it found."""
 
+from uuid import UUID
+
 import pytest
 from flask.testing import FlaskClient
 
 from models import Worker, db, labs
+from models.inspection import Inspection
 from models.run import Run
 from tests import factories
 from tests.webapp.conftest import Site
@@ -84,10 +87,60 @@ def test_the_page_says_what_was_found_known_dismissed_and_gone(site: Site) -> No
     assert [one["became"] for one in ended[0]["result"]["findings"]] == ["known", "dismissed"]
     assert ended[0]["result"]["closed"][0]["closed"] is True
     task_page = client.get(f"/{site.project.key}/tasks/1").text
-    assert f'href="/{site.project.key}/tasks/qa-audit">an audit' in task_page
+    assert f'href="/{site.project.key}/tasks/qa-audit">QA Audit</a>' in task_page
 
     Run.of_audit(site.project.id, "qa-audit", asked_by=str(owner.id), agent_key="").try_advance(
         "status", "queued", "error", error="The worker was lost.", finished_at=task.created_at
     )
     db.session.commit()
     assert "The last one failed" in page(site, client)
+
+
+def test_a_skill_of_the_project_is_run_in_the_same_place(site: Site) -> None:
+    labs.write(site.project.id, {"skills": True})
+    factories.skill(site.project, "stale-notes", source="project", description="Finds <b>notes</b>.")
+    factories.skill(site.project, "oasis-op")
+    factories.agent(site.project, "bulma")
+    db.session.commit()
+    operator, viewer = site.browser("operator"), site.browser("viewer")
+    there = page(site, operator, "stale-notes")
+    for words in (
+        "was never run here",
+        "Finds &lt;b&gt;notes&lt;/b&gt;.",
+        "What it is about",
+        "Run stale-notes",
+    ):
+        assert words in there, words
+    shelf = operator.get(f"/{site.project.key}/agents/skills").text
+    assert f"/{site.project.key}/tasks/stale-notes" in shelf
+    assert f"/{site.project.key}/tasks/oasis-op" not in shelf, "it follows an execution"
+
+    refused = operator.post(address(site, "stale-notes"), json={"words": "x" * 2001})
+    assert (refused.status_code, list(refused.json["error"]["fields"])) == (422, ["words"])
+    asked = operator.post(address(site, "stale-notes"), json={"words": "the <i>folder</i> notes"})
+    assert (asked.status_code, asked.json["run"]["audit"]) == (202, "stale-notes")
+    other = operator.post(address(site, "stale-notes"), json={"words": "another"})
+    assert (other.status_code, "other words" in other.json["error"]["message"]) == (409, True)
+
+    held = Inspection.hold(UUID(asked.json["run"]["id"]))
+    token = held.claim("here:1")
+    assert token
+    assert held.done(token, (), "bulma", said="One **note** is <script>stale</script>.")
+    db.session.commit()
+    said = page(site, viewer, "stale-notes")
+    for words in (
+        "<strong>note</strong>",
+        "&lt;script&gt;",
+        "the &lt;i&gt;folder&lt;/i&gt; notes",
+        "0 findings",
+    ):
+        assert words in said, words
+    assert (
+        viewer.get(address(site, "stale-notes")).json["ended"][0]["result"]["said"].startswith("One **note**")
+    )
+
+    labs.write(site.project.id, {"skills": False})
+    db.session.commit()
+    for name in ("stale-notes", "oasis-op"):
+        assert viewer.get(f"/{site.project.key}/tasks/{name}").status_code == 404
+        assert operator.post(address(site, name), json={}).status_code == 404

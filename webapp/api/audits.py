@@ -1,4 +1,4 @@
-"""Audits over HTTP: asked for, and what came of the last ones."""
+"""Audits and skills over HTTP: asked for, and what came of the last ones."""
 
 from typing import Any
 from uuid import UUID
@@ -9,8 +9,8 @@ from marshmallow import fields, validate
 
 from models.base import db
 from models.errors import NotFound
-from models.inspection import Inspection
-from models.run import AUDITS, Run
+from models.inspection import Inspection, is_there
+from models.run import Run
 from models.task import PRIORITIES
 from models.worker import RUNS
 from queues.direct import direct_or_queued
@@ -19,7 +19,7 @@ from webapp import visible
 from webapp.auth import current_user, policy
 from webapp.limits import ApiBlueprint
 
-bp = ApiBlueprint("audits", __name__, url_prefix="/api", description="Audits, and what they found")
+bp = ApiBlueprint("audits", __name__, url_prefix="/api", description="Audits and skills, and what they found")
 
 says = PUBLISHED["runs"].row
 
@@ -53,6 +53,7 @@ class Gone(ma.Schema):
 class AuditResult(ma.Schema):
     by = fields.String(allow_none=True, metadata={"description": "The agent that judged; null: a rule check"})
     note = fields.String(metadata={"description": "Why no agent judged"})
+    said = fields.String(metadata={"description": "The agent's answer, in Markdown"})
     rules = fields.List(fields.Nested(Checked))
     findings = fields.List(fields.Nested(Found))
     closed = fields.List(fields.Nested(Gone))
@@ -61,7 +62,7 @@ class AuditResult(ma.Schema):
 class AuditRun(ma.Schema):
     id = fields.UUID()
     project_id = fields.UUID()
-    audit = fields.String(validate=validate.OneOf([*AUDITS]))
+    audit = fields.String(metadata={"description": "The key of the skill"})
     status = fields.String()
     attempt = fields.Integer()
     created_at = fields.DateTime()
@@ -75,6 +76,15 @@ class AuditRun(ma.Schema):
 class AuditRuns(ma.Schema):
     open = fields.Nested(AuditRun, allow_none=True)
     ended = fields.List(fields.Nested(AuditRun))
+
+
+class AuditWanted(ma.Schema):
+    words = fields.String(
+        load_default="",
+        metadata={
+            "description": "What it is about, at most 2,000 characters; for a skill of the project's own"
+        },
+    )
 
 
 class AuditAsked(ma.Schema):
@@ -95,14 +105,16 @@ def index(project_id: UUID, name: str) -> Response:
 
 @bp.post("/projects/<uuid:project_id>/audits/<name>/runs")
 @policy("audit.run")
+@bp.arguments(AuditWanted)
 @bp.response(202, AuditAsked)
-def run(project_id: UUID, name: str) -> tuple[Response, int]:
-    """Let the audit be made; while one is open, that is it. It reads, and makes tasks of what it finds.
+def run(wanted: dict[str, str], project_id: UUID, name: str) -> tuple[Response, int]:
+    """Let the audit be made, or the skill be run; while one is open, that is it.
 
-    `backup`: it waits until a worker of runs is back.
+    It reads, and makes tasks of what it finds. `backup`: it waits until a worker of runs is back. 409 where
+    the skill cannot be run, or the open one was told other words.
     """
     _is_there(project_id, name)
-    made = Inspection.ask_for(project_id, name, current_user())
+    made = Inspection.ask_for(project_id, name, current_user(), wanted["words"])
     said = {"mode": direct_or_queued(RUNS), "run": _said(made)}
     db.session.commit()
     return jsonify(said), 202
@@ -110,7 +122,7 @@ def run(project_id: UUID, name: str) -> tuple[Response, int]:
 
 def _is_there(project_id: UUID, name: str) -> None:
     visible.tasks(project_id)
-    if name not in AUDITS:
+    if not is_there(project_id, name):
         raise NotFound
 
 

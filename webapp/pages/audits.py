@@ -1,4 +1,4 @@
-"""Audits, tabs of Tasks: the last report of each, its findings with their tasks, and those before."""
+"""Audits and runs of skills, tabs of Tasks: the last report, its findings with their tasks, those before."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 from flask import Blueprint, render_template
 
 from models.errors import NotFound
-from models.inspection import skill_of
+from models.inspection import LONGEST_WORDS, is_there, skill_of
 from models.labs import enabled
-from models.run import AUDITS, Run
+from models.markup import render
+from models.run import AUDITS, Run, audit_name
 from models.skill import FLAG, Skill
 from models.task import PRIORITIES
 from models.worker import RUNS
@@ -36,6 +37,8 @@ class Report:
     passed: list[dict[str, Any]]
     titles: dict[str, str]
     """What each rule looks at."""
+    said: str
+    """The agent's answer, as HTML; empty where there is none."""
 
     @classmethod
     def of(cls, run: Run) -> "Report":
@@ -52,6 +55,7 @@ class Report:
             [rule for rule in rules if not rule["ran"]],
             [rule for rule in rules if rule["ran"] and not rule["found"]],
             {rule["rule"]: rule["title"] for rule in rules},
+            render(said["said"]).html if said.get("said") else "",
         )
 
     @property
@@ -75,14 +79,16 @@ class Report:
 def show(project_key: str, audit: str) -> str:
     project_id = current_project().id
     visible.tasks(project_id)
-    if audit not in AUDITS:
+    if not is_there(project_id, audit):
         raise NotFound
     reports = [Report.of(run) for run in Run.audits(project_id, audit)]
     return render_template(
         "tasks/audit.html",
         **(rendering.page_layout() | {"health": health.status(RUNS), "executor_queue": RUNS}),
         audit=audit,
-        name=AUDITS[audit],
+        name=audit_name(audit),
+        own=audit not in AUDITS,
+        longest_words=LONGEST_WORDS,
         running=Run.open_audit(project_id, audit),
         executor=direct_or_queued(RUNS) == "direct",
         reports=reports,

@@ -6,8 +6,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from models.agent import Agent
 from models.errors import NotFound
 from models.executor_request import ExecutorRequest
+from models.inspection import has_runs
+from models.labs import enabled
 from models.policy import SIGNED_IN
 from models.skill import KIND, STATUSES, Skill
+from models.task import FLAG as TASKS
 from models.worker import RUNS
 from realtime import health
 from webapp import rendering, visible
@@ -50,6 +53,7 @@ def index(project_key: str) -> str:
         agents_count=len(Agent.of_project(project_id)),
         status=status,
         word=word,
+        runnable={one.id for one in skills if has_runs(one)} if enabled(TASKS, project_id) else set(),
         last=last,
         warnings=(last.result or {}).get("warnings", []) if last is not None else [],
         checking=last is not None and last.status in ("queued", "delivered"),
