@@ -58,6 +58,16 @@ class Inspection(HeldRun):
         return run
 
     @classmethod
+    def stop(cls, project_id: UUID, name: str, by: User) -> Run:
+        """End the one that is open, at once; Conflict where none is."""
+        audit.lock()
+        run = Run.open_audit(project_id, name)
+        if run is None or not run.cancel(f"{by.name} stopped it."):
+            raise Conflict("nothing runs here that could be stopped")
+        audit.record(f"person:{by.id}", "audit.stopped", name, project_id=project_id, run=str(run.id))
+        return run
+
+    @classmethod
     def hold(cls, run_id: UUID) -> Inspection:
         """The row as it is now, locked; the log first."""
         audit.lock()

@@ -270,10 +270,10 @@ class Run(Row, Stateful, Model):
         begun = {"progress_at": db_now(), "lease_until": db_now(LEASE_SECONDS)}
         return changed_rows(update(Run).where(*held).values(**begun)) == 1
 
-    def cancel(self) -> bool:
+    def cancel(self, why: str | None = None) -> bool:
         """Nobody wants it any more; False when it has ended. Its worker is not waited for: it only reads."""
         return self.try_advance(
-            "status", ("queued", "running"), "cancelled", finished_at=db_now(), lease_until=None
+            "status", ("queued", "running"), "cancelled", finished_at=db_now(), lease_until=None, error=why
         )
 
     def wish_stop(self, by: str) -> bool:

@@ -237,6 +237,23 @@ class TestRuns:
         assert not Inspection.hold(run_id).done(token, saw(fact())), "a lease that was lost writes nothing"
         assert (db.session.get_one(Run, run_id).status, desk.tasks()) == ("error", [])
 
+    def test_one_that_is_stopped_finds_nothing_and_another_can_be_asked_for(self, desk: Desk) -> None:
+        waiting, begun = desk.ask("ops-check"), desk.ask("qa-audit")
+        token = Inspection.hold(begun).claim("host:1")
+        assert token is not None
+        for name in ("ops-check", "qa-audit"):
+            Inspection.stop(desk.crew.project.id, name, desk.crew.mara)
+        db.session.commit()
+        assert Inspection.hold(waiting).claim("host:1") is None
+        assert not Inspection.hold(begun).done(token, saw(fact()))
+        assert desk.tasks() == []
+        for run_id in (waiting, begun):
+            run = db.session.get_one(Run, run_id)
+            assert (run.status, run.error) == ("cancelled", "Mara Lindqvist stopped it.")
+        with pytest.raises(Conflict):
+            Inspection.stop(desk.crew.project.id, "qa-audit", desk.crew.mara)
+        assert desk.ask("qa-audit") != begun
+
     @pytest.mark.databases("sqlite")
     def test_nothing_is_found_where_tasks_are_switched_off(self, desk: Desk) -> None:
         waiting, begun = desk.ask("ops-check"), desk.ask("qa-audit")
@@ -349,14 +366,14 @@ def worker(make_app: Callable[..., Flask], crew: Crew) -> Iterator[Callable[...,
         running.end()
 
 
-def ended(run_id: UUID) -> Run:
+def ended(run_id: UUID, *statuses: str) -> Run:
     db.session.rollback()
 
     def look() -> str:
         with reading(), Session(db.engine) as session:
             return session.get_one(Run, run_id).status
 
-    wait_until(lambda: look() in ("success", "error"), 30, "the end of the audit")
+    wait_until(lambda: look() in (statuses or ("success", "error")), 30, "the end of the audit")
     return db.session.get_one(Run, run_id, populate_existing=True)
 
 

@@ -22,7 +22,9 @@ from queues.skills import _said
 from tests import factories
 from tests.queues.crew import Crew
 from tests.queues.tasks import Start
+from tests.queues.test_executing import marked
 from tests.queues.test_inspecting import ended, result_of
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -172,6 +174,16 @@ def test_an_agent_that_fails_before_it_reports_is_told_as_a_failure(shelf: Shelf
     assert run.status == "error"
     assert run.error
     assert run.result is None
+
+
+def test_stop_ends_the_agents_turn_and_its_commands(shelf: Shelf, worker: Start) -> None:
+    worker(lambda body: Say(calls=(Call("bash_read_only", {"command": "exec sleep 600"}),)))
+    run_id = shelf.ask()
+    wait_until(lambda: marked(run_id), 30, "its command")
+    Inspection.stop(shelf.crew.project.id, KEY, shelf.crew.mara)
+    db.session.commit()
+    wait_until(lambda: not marked(run_id), 20, "the end of its command")
+    assert ended(run_id, "cancelled").error == "Mara Lindqvist stopped it."
 
 
 def test_the_demo_says_that_it_is_one(shelf: Shelf, worker: Start) -> None:

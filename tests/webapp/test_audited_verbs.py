@@ -27,6 +27,7 @@ from models import (
     UserSession,
 )
 from models.base import utcnow
+from models.inspection import Inspection
 from models.posting import post
 from models.user import Membership
 from tests import factories
@@ -69,6 +70,7 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     f"PUT {API}/labs": ("labs.switched", {"dms": False}),
     f"PATCH {API}": ("project.renamed", {"name": "Another"}),
     f"POST {API}/audits/<name>/runs": ("audit.asked", {}),
+    f"POST {API}/audits/<name>/stop": ("audit.stopped", {}),
     f"PUT {API}/archive": ("project.archived", {}),
     f"POST {API}/agents": ("agent.requested", {"key": "gohan", "name": "Gohan"}),
     f"PUT {API}/docs/<agent_key>/<doc_type>": ("doc.written", {"content": "x", "base_digest": None}),
@@ -201,6 +203,8 @@ def as_it_begins(rule: str, site: Site, places: dict[str, str], db: SQLAlchemy) 
     """What stopping, trying again and settling begin from: planning, a run, a failure, an unknown end."""
     task, owner = db.session.get_one(Task, UUID(places["task_id"])), site.people["owner"]
     match rule.removeprefix(f"POST {TASKS}").removeprefix(TASKS):
+        case rule if rule.endswith("/audits/<name>/stop"):
+            Inspection.ask_for(site.project.id, places["name"], owner)
         case "/plan/stop":
             task.request_plan(owner)
         case "/plan/retry":
@@ -230,7 +234,7 @@ def test_it_is_in_the_log(
         approved_and_then(rule, places, owner, db)
     if rule.endswith("/tasks/change"):
         body = {"ids": [places["task_id"]]} | body
-    if rule.startswith(TASKS):
+    if rule.startswith(TASKS) or rule.endswith("/stop"):
         names_plan = (
             rule.rpartition("/")[2] in ("plan", "approve", "reject", "retry")
             and action != "task.plan_requested"

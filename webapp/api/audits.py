@@ -120,6 +120,17 @@ def run(wanted: dict[str, str], project_id: UUID, name: str) -> tuple[Response, 
     return jsonify(said), 202
 
 
+@bp.post("/projects/<uuid:project_id>/audits/<name>/stop")
+@policy("audit.run")
+@bp.response(200, AuditRun)
+def stop(project_id: UUID, name: str) -> Response:
+    """End the one that is open: nothing is opened or closed. 409 where none is."""
+    _is_there(project_id, name)
+    said = _said(Inspection.stop(project_id, name, current_user()))
+    db.session.commit()
+    return jsonify(said)
+
+
 def _is_there(project_id: UUID, name: str) -> None:
     visible.tasks(project_id)
     if not is_there(project_id, name):
