@@ -327,7 +327,7 @@ class Task(Row, Stateful, Model):
             raise invalid("priority", f"must be one of {', '.join(PRIORITIES)}")
         self._hold()
         if add_tags:
-            wanted["tags"] = tags_of([*(tags if tags is not None else self.tags), *add_tags])
+            wanted["tags"] = tags_of([*(tags if tags is not None else self.tags), *add_tags], "add_tags")
         if agent_key is not None and agent_key != self.assignee_agent_key:
             wanted["assignee_agent_key"] = self._assignable(agent_key)
         new = {name: value for name, value in wanted.items() if value not in (None, getattr(self, name))}
@@ -341,8 +341,10 @@ class Task(Row, Stateful, Model):
     def _assignable(self, key: str) -> str:
         if Agent.by_key(self.project_id, key) is None:
             raise invalid("assignee_agent_key", "must be an agent of this project")
-        if self.status != "pending" or self.run is not None:
-            raise Conflict(f"a task that is {self.status} stays with its agent while it is planned", row=self)
+        if self.status != "pending":
+            raise Conflict(f"a task that is {self.status} stays with its agent", row=self)
+        if self.run is not None:
+            raise Conflict("while a time is chosen for its plan, it stays with its agent", row=self)
         return key
 
     # Planning.

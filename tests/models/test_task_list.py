@@ -1,12 +1,14 @@
 """The list of tasks: what fits a filter, by status; and one change of many, each with its own outcome."""
 
+from datetime import timedelta
+
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import select
 
 from models import Draft, Task, labs
 from models.audit import AuditEntry
-from models.base import new_id
+from models.base import new_id, utcnow
 from models.errors import Conflict, Invalid
 from models.posting import post
 from models.task_change import Change, change_all
@@ -116,19 +118,33 @@ def test_a_person_says_how_urgent_it_is_and_what_it_is_about(room: Room, db: SQL
         {"tags": ["x" * 33]},
         {"tags": [" "]},
         {"tags": list("abcdefghijk")},
+        {"add_tags": ['a"b']},
+        {"add_tags": list("abcdefghijk")},
         {"agent_key": "nobody"},
     ],
 )
 def test_what_cannot_be_said_of_a_task_is_refused(room: Room, wrong: dict[str, object]) -> None:
     task = made(room, "a")
+    [field] = wrong
 
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as refused:
         task.edit(room.mara, **wrong)  # type: ignore[arg-type]
+    assert list(refused.value.fields) == ["assignee_agent_key" if field == "agent_key" else field]
 
 
-def test_what_an_agent_has_planned_stays_with_it(room: Room) -> None:
-    with pytest.raises(Conflict, match="stays with its agent"):
-        made(room, "a", "failed").edit(room.mara, agent_key="bulma")
+def test_what_an_agent_plans_or_has_planned_stays_with_it(room: Room) -> None:
+    task = made(room, "a")
+
+    for at, why in ((utcnow() + timedelta(hours=1), "a time is chosen for its plan"), (None, "is planning")):
+        task.request_plan(room.mara, at=at)
+        with pytest.raises(Conflict, match=f"{why}.* stays with its agent"):
+            task.edit(room.mara, agent_key="bulma")
+    with pytest.raises(Conflict, match="is failed stays with its agent"):
+        made(room, "b", "failed").edit(room.mara, agent_key="bulma")
+
+    task.stop_planning(room.mara)
+    task.edit(room.mara, agent_key="bulma")
+    assert task.assignee_agent_key == "bulma", "the control: nobody plans it any more"
 
 
 def test_many_are_changed_and_each_has_its_outcome(room: Room, db: SQLAlchemy) -> None:
@@ -156,11 +172,13 @@ def test_many_are_changed_and_each_has_its_outcome(room: Room, db: SQLAlchemy) -
 def test_tags_are_added_to_what_is_there(room: Room, db: SQLAlchemy) -> None:
     full, free = made(room, "a", tags=list("abcdefghij")), made(room, "b", tags=["old"])
     db.session.commit()
-    change = Change(priority="low", add_tags=["new"])
+    change = Change(priority="low", add_tags=["New", "old"])
 
     outcomes = change_all(room.project.id, [full.id, free.id], change, room.mara)
     db.session.commit()
 
-    assert [one.error.code if one.error else None for one in outcomes] == ["invalid", None]
+    assert [one.error.fields if one.error else None for one in outcomes] == [
+        {"add_tags": ["must be 10 at most"]}, None,
+    ]  # fmt: skip
     assert (full.priority, full.tags) == ("normal", list("abcdefghij"))
     assert (free.priority, free.tags) == ("low", ["new", "old"])
