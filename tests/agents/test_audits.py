@@ -20,7 +20,7 @@ from agents.audits.folder import Folder
 from agents.audits.rule import MOST, Place, Rule, Seen, look_at
 from agents.shell import Finished, Shell
 from agents.skills.frontmatter import parse
-from models import Agent, AllowedHost, Delivery, Draft, Run, Task, UserSession, Worker, db
+from models import Agent, AllowedHost, Delivery, Draft, Proposal, Run, Task, UserSession, Worker, db
 from models.base import changed_rows, db_now, utcnow
 from models.finding import Looked
 from models.posting import post
@@ -342,18 +342,30 @@ class TestOfTheProject:
         [stuck] = seen("ops-check", "stuck-runs").findings
         assert (stuck.title, stuck.subject) == ("The work on task 1 was interrupted", str(held.run.id))
 
-    def test_of_a_direct_conversation_no_run_is_told(self, crew: Crew, seen: Callable[..., Looked]) -> None:
+    def test_of_a_direct_conversation_no_wish_and_no_run_is_told(
+        self, crew: Crew, seen: Callable[..., Looked]
+    ) -> None:
         trunks = Agent.by_key(crew.project.id, "trunks")
         assert trunks is not None
         session, _ = UserSession.start(crew.mara, "127.0.0.1", "pytest")
-        for thread in (crew.dm(crew.mara), crew.project.room):
-            proposal = factories.proposal(thread, trunks)
-            db.session.flush()
+        places = (crew.dm(crew.mara), crew.project.room, task_of(crew))
+        proposals = [factories.proposal(where, trunks) for where in places]
+        changed_rows(update(Proposal).values(proposed_at=utcnow() - timedelta(days=2)))
+        db.session.commit()
+        [waits] = seen("ops-check", "waiting").findings
+        assert waits.evidence.startswith("Waiting: 2."), "those of the room and of the task"
+
+        for proposal in proposals:
             proposal.approve(session.id, proposal.digest)
+        changed_rows(update(Run).values(created_at=db_now(-3600)))
+        db.session.commit()
+        [lag] = seen("ops-check", "queue-lag").findings
+        assert (lag.subject, lag.evidence[:11]) == ("runs", "Waiting: 2.")
+
         changed_rows(update(Run).values(status="interrupted"))
         db.session.commit()
-        [stuck] = seen("ops-check", "stuck-runs").findings
-        assert stuck.title == "The work on an approved action was interrupted"
+        stuck = seen("ops-check", "stuck-runs").findings
+        assert [one.title for one in stuck] == ["The work on an approved action was interrupted"] * 2
 
     def test_workers_and_how_they_hold_commands(self, crew: Crew, seen: Callable[..., Looked]) -> None:
         assert [one.subject for one in seen("ops-check", "workers").findings] == ["chat", "runs"]

@@ -22,12 +22,14 @@ from models.crashpoint import KILLED
 from models.errors import Conflict, Invalid
 from models.finding import Finding, Looked
 from models.inspection import MOST, Inspection
+from models.task import LONGEST_DESCRIPTION
 from models.workspace import Workspace
 from queues.actions.worker import RunWorker
 from queues.sweeper import Sweeper
 from tests import factories
 from tests.queues.crew import Crew
 from tests.queues.in_thread import InThread
+from tests.queues.tasks import session_of
 from tests.support.forked import Forked
 from tests.support.live import Live
 from tests.support.processes import wait_until
@@ -101,11 +103,14 @@ class TestLife:
         assert said["rules"][0]["said"] == "3 links were followed."
 
     def test_a_second_audit_updates_it_whatever_its_words_are(self, desk: Desk) -> None:
-        desk.audit(saw(fact()))
-        said = desk.audit(saw(fact(title="Mend the links", evidence="README.md:9 → plan.md")), "trunks")
+        desk.audit(saw(fact(priority="high")))
+        desk.task().edit(desk.crew.mara, priority="low")
+        other = fact(title="Mend the links", evidence="README.md:9 → plan.md", priority="urgent")
+        said = desk.audit(saw(other), "trunks")
 
         task = desk.task()
         assert (task.status, task.title) == ("pending", "Links in README.md lead nowhere")
+        assert task.priority == "low", "a person's word stays"
         assert desk.told()[1:] == ["trunks found it again by QA Audit"]
         event = task.events(1)[0]
         assert (event.content, event.meta["found"]) == ("README.md:9 → plan.md", True)
@@ -117,9 +122,13 @@ class TestLife:
         self, desk: Desk
     ) -> None:
         desk.audit(saw(fact()))
-        said = desk.audit(saw())
         task = desk.task()
-        assert (task.status, task.gone_at is not None) == ("completed", True)
+        plan = factories.plan(task, desk.crew.mara, "Mend it.\n\n## Mend")
+        task.reject(session_of(desk.crew), plan.digest)
+        db.session.commit()
+        said = desk.audit(saw(), "trunks")
+        task = desk.task()
+        assert (task.status, task.gone_at is not None, task.approval_status) == ("completed", True, None)
         assert "3 links were followed." in task.events(1)[0].content
         assert [(one["task"], one["closed"]) for one in said["closed"]] == [(1, True)]
         assert desk.audit(saw())["closed"] == [], "it is gone already"
@@ -127,7 +136,18 @@ class TestLife:
         assert desk.audit(saw(fact(priority="urgent")))["findings"][0]["became"] == "back"
         task = desk.task()
         assert (task.status, task.gone_at, task.priority) == ("pending", None, "urgent")
-        assert desk.told()[1:] == ["ui did not find it any more, and closed it", "ui found it again"]
+        assert desk.told()[-2:] == ["trunks did not find it any more, and closed it", "ui found it again"]
+
+    @pytest.mark.databases("sqlite")
+    def test_evidence_of_thousands_of_lines_is_kept_within_bounds(self, desk: Desk) -> None:
+        lines = f"one{chr(10) * 3990}two"
+        for became in ("new", "known"):
+            said = desk.audit(saw(fact(description="d" * 4000, evidence=lines)))
+            assert said["findings"][0]["became"] == became
+        task = desk.task()
+        assert task.description.startswith("dddd")
+        assert len(task.description) <= LONGEST_DESCRIPTION
+        assert task.events(1)[0].content == lines
 
     @pytest.mark.parametrize("how", [{"ran": False}, {"whole": False}], ids=["not made", "made in part"])
     def test_a_check_closes_nothing_that_it_did_not_look_at(self, desk: Desk, how: dict[str, bool]) -> None:
