@@ -10,10 +10,13 @@ from flask.testing import FlaskClient
 from models.agent import Agent
 from models.base import db, utcnow
 from models.brain_doc import PROJECT, BrainDoc
+from models.canonical import canonical, digest_of
 from models.finding import Finding, Looked
 from models.inspection import Inspection
 from models.labs import FLAGS
 from models.labs import write as write_labs
+from models.order import KIND as EXECUTION
+from models.order import Order
 from models.plan import Plan
 from models.plan_execution import PlanExecution
 from models.planning import Planning
@@ -202,6 +205,12 @@ def finding(subject: str = "README.md", **fields: Any) -> Finding:
     said = {"audit": "qa-audit", "rule": "links", "title": f"Links in {subject} lead nowhere",
             "description": "What they name is not there.", "evidence": f"{subject}:3 → plan.md"}  # fmt: skip
     return Finding(subject=subject, **{**said, **fields})
+
+
+def first_order(plan: Plan, *_: Any) -> Order:
+    """As `Order.of` was until a plan could be carried out at a time."""
+    data = canonical({"v": 1, "plan": plan.said, "plan_digest": plan.digest})
+    return Order(data, digest_of(EXECUTION, data))
 
 
 def begun(task: Task, by: User) -> tuple[PlanExecution, str]:

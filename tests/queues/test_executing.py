@@ -15,6 +15,7 @@ from models import Approval, Membership, Plan, Run, RunEvent, Task, db, labs
 from models.base import changed_rows, db_now
 from models.errors import Changed, Conflict, Forbidden
 from models.message import Draft
+from models.order import Order
 from models.plan_execution import PlanExecution
 from models.posting import post
 from queues import isolating
@@ -130,6 +131,18 @@ class TestOnlyWhatWasApproved:
         monkeypatch.setattr(Task, "why_not", lambda *_: None)
         with pytest.raises(AssertionError):
             self.test_a_changed_byte_is_refused_and_asked_about(crew, task_id, worker, "order")
+
+    def test_what_was_approved_in_an_older_form_is_asked_about_again(
+        self, crew: Crew, task_id: UUID, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as older:
+            older.setattr(Order, "of", factories.first_order)
+            run_id = approve(crew, task_id)
+        assert PlanExecution.hold(run_id).claim("host:1") is None
+        db.session.commit()
+        task = task_of(task_id)
+        assert (task.status, status_of(run_id)) == ("review", "error")
+        assert task.events(1)[0].content == "the order here is not the one that was approved"
 
     def test_who_may_not_decide_any_more_has_approved_nothing(self, crew: Crew, task_id: UUID) -> None:
         run_id = approve(crew, task_id)

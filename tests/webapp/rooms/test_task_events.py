@@ -12,6 +12,7 @@ from sqlalchemy import select
 from models import Proposal, Run, Task, TaskEvent, UserSession, labs
 from models.execution import Execution
 from models.message import Draft
+from models.order import Order
 from models.posting import post
 from tests import factories
 from tests.support import legacy
@@ -405,17 +406,20 @@ def test_a_repeated_key_adds_nothing_twice(trunks: FlaskClient, task: Task) -> N
 
 
 def test_the_reports_of_all_attempts_are_exported_apart(
-    house: House, mara: FlaskClient, task: Task, db: SQLAlchemy
+    house: House, mara: FlaskClient, task: Task, db: SQLAlchemy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = f"/api/tasks/{task.id}/reports"
     assert mara.get(address + "?format=json").get_json()["attempts"] == []
     assert address not in page(mara, house)
     plan = factories.plan(task, house.mara, "## Look\n\n`ls`")
-    held, token = factories.begun(task, house.mara)
+    with monkeypatch.context() as older:  # it was approved before an order said when, and what follows
+        older.setattr(Order, "of", factories.first_order)
+        held, token = factories.begun(task, house.mara)
     held.failed(token, "It is broken.\n\n## Attempt 2\n\nAll is well.", None)
     assert not held.done(token, "It went well after all.", None)
     session, _ = UserSession.start(house.mara, "127.0.0.1", "pytest")
-    db.session.flush()
+    db.session.commit()
+    assert "It is broken." in page(mara, house)
     task.retry(session.id, plan.digest)
     assert task.run
     look = Run.of_post_op(task.run)
@@ -431,6 +435,7 @@ def test_the_reports_of_all_attempts_are_exported_apart(
     assert (first["status"], first["late_report"]) == ("error", "It went well after all.")
     assert (second["status"], second["report"], second["retry_of"]) == ("queued", None, first["run_id"])
     assert first["approved"]["plan_digest"] == second["approved"]["plan_digest"] == plan.digest
+    assert [first["approved"][name] for name in ("scheduled_time", "post_op")] == [None, None]
     assert (first["approved"]["by"], first["approved"]["plan"]) == ("Mara Lindqvist", "## Look\n\n`ls`")
     assert "had it tried again" in first["approved"]["void_reason"]
     headings = [line for line in text.text.splitlines() if line.startswith("## ")]
