@@ -53,7 +53,7 @@ def test_an_agent_is_provisioned(crew: Crew, start: Start) -> None:
     ("payload", "reason"),
     [
         ({"key": "trunks", "name": "Again"}, "somebody with this key or handle exists"),
-        ({"key": "all", "name": "All"}, "key is the word for every agent"),
+        ({"key": "ui", "name": "UI"}, "key is the word for what a person did on a page"),
         ({"key": "x", "name": 3}, "name"),
         ({"name": "No key"}, requests.BROKEN),
     ],

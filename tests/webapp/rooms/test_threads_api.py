@@ -253,6 +253,8 @@ class TestAgents:
             ({"key": ""}, "key"),
             ({"key": "Gohan"}, "key"),
             ({"key": "all"}, "key"),
+            ({"key": "ui"}, "key"),
+            ({"key": "dashboard"}, "key"),
             ({"key": "x" * 33}, "key"),
             ({"key": 7}, "key"),
             ({"name": ""}, "name"),
