@@ -2,11 +2,15 @@ import { Controller } from "@hotwired/stimulus"
 import { Offline, reason, request } from "../helpers/api.js"
 import { toast } from "../helpers/dom.js"
 import { clearMarks, mark } from "../helpers/fields.js"
+import { newId } from "../helpers/outbox.js"
 
-// A form that is sent as JSON; what is wrong is said at the field.
+// A form that is sent as JSON; what is wrong is said at the field. What got no answer is sent again under the same key,
+// as long as it says the same: the server does it once.
 export default class extends Controller {
   static targets = ["error"]
   static values = { url: String, method: { type: String, default: "POST" }, done: String }
+
+  #sent = {}
 
   async send(event) {
     event.preventDefault()
@@ -15,18 +19,20 @@ export default class extends Controller {
     this.errorTarget.hidden = true
     clearMarks(this.element)
     try {
-      const answer = await request(this.methodValue, this.urlValue, { body: this.#body() })
+      const body = this.#body()
+      const answer = await request(this.methodValue, this.urlValue, { body, key: this.#key(body) })
       if (answer.ok) this.#done(answer.data)
       else this.#refused(answer)
     } catch (error) {
       if (!(error instanceof Offline)) throw error
-      this.#say("The server does not answer. Nothing was changed.")
+      this.#say("The server does not answer. Send it again: nothing is done twice.")
     } finally {
       button.disabled = false
     }
   }
 
   #done(data) {
+    this.#sent = {}
     if (this.methodValue === "POST") this.element.reset()
     for (const area of this.element.querySelectorAll("textarea")) area.defaultValue = area.value
     this.element.closest("[popover]")?.hidePopover()
@@ -34,6 +40,12 @@ export default class extends Controller {
     // What is shown here changes now: no part that holds the focus is taken over (controllers/refresh_controller.js).
     if (this.element.contains(document.activeElement)) this.element.closest("[tabindex]")?.focus()
     toast(data.mode === "backup" ? `${this.doneValue}. It waits until the executor is back.` : this.doneValue)
+  }
+
+  #key(body) {
+    const said = JSON.stringify(body) ?? ""
+    if (this.#sent.said !== said) this.#sent = { said, key: newId() }
+    return this.#sent.key
   }
 
   #body() {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from models import Project, Task, db
 from tests import factories
@@ -35,6 +35,12 @@ def report(house: House, app: Flask, **said: Any) -> None:
         assert answer.status == 201
 
 
+def lose_the_answer(route: Route) -> None:
+    """The server does what it is asked, and nobody hears so."""
+    route.fetch()
+    route.abort()
+
+
 def test_promoting_a_message_and_its_thread(house: House, app: Flask) -> None:
     """The runs worker is away: who reads is told so, and goes on; what an agent asks for waits."""
     mara, jonas = house.enter("mara"), house.enter("jonas", "/oasis/tasks")
@@ -61,16 +67,20 @@ def test_promoting_a_message_and_its_thread(house: House, app: Flask) -> None:
     form.get_by_role("button", name="Add", exact=True).click()
     expect(form.locator(".error:visible")).to_contain_text("http or https")
     form.get_by_label("Address").fill("https://graphs.example.org/disk")
+    mara.page.route("**/api/tasks/*/events", lose_the_answer, times=1)
     form.get_by_role("button", name="Add", exact=True).click()
+    expect(form.locator(".error:visible")).to_contain_text("nothing is done twice")
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(form.get_by_label("Title")).to_be_hidden()
     thread = jonas.page.locator("ol.timeline")
-    expect(thread.get_by_role("link", name="The graph")).to_have_attribute(
-        "href", "https://graphs.example.org/disk"
-    )
+    graph = thread.get_by_role("link", name="The graph")
+    expect(graph.first).to_have_attribute("href", "https://graphs.example.org/disk")
     expect(thread).to_contain_text("graphs.example.org")
 
     report(house, app, event_type="agent_update", content="Reading the **rules**.")
     report(house, app, event_type="approval_request", content="It must be there first.", metadata=WANTED)
     expect(thread.locator(".bubble strong")).to_have_text("rules")
+    expect(graph).to_have_count(1)
     card = thread.locator(".approval")
     expect(card.locator(".title")).to_have_text("Create the file rules/disk.json")
     expect(card.locator(".card__foot .btn:visible")).to_have_count(0)
