@@ -6,7 +6,7 @@ from typing import Any
 
 from models.approval import Approval
 from models.base import db
-from models.run import LOST, Run
+from models.run import LOST
 from models.run_event import RunEvent
 from models.task_run import TaskRun
 from models.text import told
@@ -75,14 +75,8 @@ class PlanExecution(TaskRun):
         return True
 
     def done(self, token: str, report: str, usage: dict[str, Any] | None) -> bool:
-        """It is carried out; False when that was somebody else's to say: then the report is only kept.
-
-        Who looks afterwards is asked for in the same transaction.
-        """
-        ended = self._end("success", "completed", token, report, "", usage)
-        if ended and self.task.run_post_op:
-            Run.of_post_op(self.run)
-        return ended
+        """It is carried out; False when that was somebody else's to say: then the report is only kept."""
+        return self._end("success", "completed", token, report, "", usage)
 
     def failed(self, token: str, reason: str, report: str = "", usage: dict[str, Any] | None = None) -> bool:
         """It ended before its end, and why; False as in `done`."""
@@ -93,7 +87,7 @@ class PlanExecution(TaskRun):
         words = f"{self.run.params.get('stopped_by', 'A person')} stopped it. Processes left: {left}."
         if not self.run.stopped(token, words, told(report, LONGEST_REPORT), usage):
             return False
-        self.task.executed("failed", words)
+        self.task.executed(self.run, "failed", words)
         self._say("execution_stopped", words)
         return True
 
@@ -117,7 +111,7 @@ class PlanExecution(TaskRun):
             return self.stopped(self.run.lease_token or "", 0, "", None)
         became = self.run.lose()
         if became == "error":
-            self.task.executed("failed", self.run.report or "")
+            self.task.executed(self.run, "failed", self.run.report or "")
         elif became == "interrupted":
             self.task.interrupted()
         if became is not None:
@@ -133,7 +127,7 @@ class PlanExecution(TaskRun):
             if self.run.note_late(token, said):
                 self._say("late_report", said)
             return False
-        self.task.executed(status, reason)
+        self.task.executed(self.run, status, reason)
         self._say(status, reason)
         return True
 

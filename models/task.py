@@ -515,12 +515,13 @@ class Task(Row, Stateful, Model):
         elif not run.wish_stop(by.name):
             words = f"{by.name} stopped it before it began."
             run.cancel()
-            self.executed("failed", words, by.id)
+            self.executed(run, "failed", words, by.id)
         self._log(f"person:{by.id}", "stop_wished", run=str(run.id))
 
     def settle(self, session_id: UUID | None, outcome: str, note: str = "") -> None:
         """A person looked what became of an execution that nobody saw end: completed or failed.
 
+        What he says was carried out is looked at as his approval says, like what a worker reports.
         Conflict unless it was interrupted, Invalid for another outcome, and Forbidden.
         """
         if outcome not in OUTCOMES:
@@ -534,14 +535,19 @@ class Task(Row, Stateful, Model):
         said = f"{by.user.name} looked: {words}. {more}".strip()
         if run is None or not run.end(run_status, said):
             raise Conflict("what became of this is known", row=self)
-        self.executed(outcome, said, by.user.id)
+        self.executed(run, outcome, said, by.user.id)
         self._log(by.key, "execution_settled", run=str(run.id), outcome=outcome, reason=more)
 
-    def executed(self, status: str, why: str, user_id: UUID | None = None) -> None:
-        """Completed or failed, and what a person should know of it."""
+    def executed(self, run: Run, status: str, why: str, user_id: UUID | None = None) -> None:
+        """Completed or failed by this run, and what a person should know of it.
+
+        Who looks after what was carried out is asked for in the same transaction, whoever says that it was.
+        """
         self.advance("status", "executing", status, waits_since=None, scheduled_time=None)
         author = UI if user_id else self.assignee_agent_key or UI
         self._moved("executing", author, why, user_id)
+        if status == "completed" and self.run_post_op:
+            Run.of_post_op(run)
 
     def interrupted(self) -> None:
         """Nobody saw its execution end: a person looks."""

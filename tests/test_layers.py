@@ -232,7 +232,7 @@ DECIDING = {
     "Run": ("models.run",),
     "Run.of_action": ("models.proposal",),
     "Run.of_execution": ("models.task",),
-    "Run.of_post_op": ("models.plan_execution",),
+    "Run.of_post_op": ("models.task",),
 }
 DECIDED = ("approved", "rejected")
 

@@ -267,6 +267,19 @@ class TestPostOp:
         db.session.commit()
         assert task_of(planned).run_post_op
 
+    @pytest.mark.parametrize(("outcome", "looks"), [("completed", ["queued"]), ("failed", [])])
+    def test_what_a_person_says_was_carried_out_is_looked_at_once(
+        self, crew: Crew, planned: UUID, outcome: str, looks: list[str]
+    ) -> None:
+        token = claim(run_id := approve(crew, planned, post_op=True)) or ""
+        assert PlanExecution.hold(run_id).begin(token, revision_of(POST_OP))
+        assert PlanExecution.hold(run_id).unknown(token, "its worker was lost")
+        session_id = session_of(crew)
+        task_of(planned).settle(session_id, outcome)
+        assert not PlanExecution.hold(run_id).done(token, "It is done.", None), "a report that came late"
+        db.session.commit()
+        assert [look.status for look in Run.executions(task_of(planned), "post_op")] == looks
+
     def test_a_skill_that_changed_since_is_not_followed(
         self, crew: Crew, planned: UUID, worker: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
