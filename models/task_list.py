@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, cast, or_, select
+from sqlalchemy import ColumnElement, Text, case, cast, func, literal, or_, select, union_all
 from sqlalchemy.orm import defer
 
 from models.base import db
+from models.run import AUDITS
 from models.task import STATUSES, Task
 
 OPEN, ALL = "open", "all"
 HIDDEN = "completed"
 """What is shown only to who asks for it, or for all (the first seed document, phase 1)."""
 LARGEST = 2**31 - 1
+GRAVE = ("urgent", "high")
+"""Priorities of findings that are shown as bad."""
 
 
 @dataclass(frozen=True)
@@ -110,3 +113,28 @@ class TaskList:
         query = select(Task).where(Task.project_id == self._project_id, Task.number.in_(numbers))
         found = db.session.scalars(query.options(defer(Task.description, raiseload=True)))
         return {task.number: task for task in found}
+
+
+@dataclass(frozen=True)
+class Tab:
+    """What is open under a tab of Tasks, and whether some of it was found to be urgent or high."""
+
+    open: int
+    grave: bool
+
+
+def open_by_tab(project_id: UUID, more: str = "") -> dict[str, Tab]:
+    """Of the list as it opens, by an empty key, and by its own of what each audit still finds, or `more`."""
+    audits = tuple(dict.fromkeys((*AUDITS, *filter(None, [more]))))
+    mine = Task.project_id == project_id
+    listed = select(literal("").label("tab"), func.count(), literal(0)).where(mine, Task.status != HIDDEN)
+    audit = case(*((Task.fingerprint.startswith(f"{key}/"), key) for key in audits)).label("tab")
+    found = select(audit, func.count(), func.count(case((Task.priority.in_(GRAVE), 1)))).where(
+        mine,
+        Task.fingerprint.is_not(None),
+        Task.gone_at.is_(None),
+        Task.status.not_in(("completed", "cancelled")),
+    )
+    rows = db.session.execute(union_all(listed, found.group_by("tab")))
+    there = {tab: Tab(count, grave > 0) for tab, count, grave in rows}
+    return {tab: there.get(tab, Tab(0, False)) for tab in ("", *audits)}

@@ -1,5 +1,6 @@
 """Audits over HTTP: who may ask for one, and what a page says of what it found."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -22,6 +23,14 @@ def page(site: Site, client: FlaskClient, name: str = "qa-audit") -> str:
     answer = client.get(f"/{site.project.key}/tasks/{name}")
     assert answer.status_code == 200
     return answer.text
+
+
+def tabs(html: str) -> list[str]:
+    """What each tab says, and its tone."""
+    [nav] = re.findall('<nav class="tabs".*?</nav>', html, re.DOTALL)
+    links = re.findall("<a .*?</a>", nav, re.DOTALL)
+    tones = (" ".join(["", *re.findall('tone="(.*?)"', one)]) for one in links)
+    return [re.sub("<.*?>", "", one).strip() + tone for one, tone in zip(links, tones, strict=True)]
 
 
 def test_an_operator_asks_and_a_second_press_gives_the_same(site: Site) -> None:
@@ -73,10 +82,14 @@ def test_the_page_says_what_was_found_known_dismissed_and_gone(site: Site) -> No
     factories.db.session.flush()
     task = db.session.scalars(db.select(factories.Task).where(factories.Task.number == 2)).one()
     task.cancel(owner)
+    assert tabs(page(site, client)) == ["Tasks3 open", "Ops Check", "QA Audit2 found bad", "Security Audit"]
     factories.audited(site.project, owner, grave, other)
+    factories.audited(site.project, owner, factories.finding("db", audit="ops-check"))
     db.session.commit()
 
     said = page(site, client)
+    told = ["Tasks3 open", "Ops Check1 found warn", "QA Audit1 found bad", "Security Audit"]
+    assert tabs(said) == told == tabs(client.get(f"/{site.project.key}/tasks").text)
     for words in ("Rule check", "Urgent and high", "Links &lt;b&gt; lead nowhere", "a⟨U+202E⟩b &lt;i&gt;",
                   "Urgent · Known", "Still there, and dismissed", "Gone since the run before", "closed",
                   "1 check could not look", "Not looked at: it is dark.", "The last 2 runs",
@@ -126,8 +139,11 @@ def test_a_skill_of_the_project_is_run_in_the_same_place(site: Site) -> None:
     token = held.claim("here:1")
     assert token
     assert held.done(token, (), "bulma", said="One **note** is <script>stale</script>.")
+    stale = factories.finding("n.md", audit="stale-notes", rule="other")
+    factories.Task.from_finding(site.project.id, stale, "bulma")
     db.session.commit()
     said = page(site, viewer, "stale-notes")
+    assert tabs(said) == ["Tasks1 open", "Ops Check", "QA Audit", "Security Audit", "stale-notes1 found warn"]
     for words in (
         "<strong>note</strong>",
         "&lt;script&gt;",

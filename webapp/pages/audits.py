@@ -12,6 +12,7 @@ from models.markup import render
 from models.run import AUDITS, Run, audit_name
 from models.skill import FLAG, Skill
 from models.task import PRIORITIES
+from models.task_list import GRAVE, open_by_tab
 from models.worker import RUNS
 from queues.direct import direct_or_queued
 from realtime import health
@@ -19,8 +20,6 @@ from webapp import rendering, visible
 from webapp.auth import current_project, policy
 
 bp = Blueprint("audit_pages", __name__)
-
-GRAVE = ("urgent", "high")
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,7 @@ def show(project_key: str, audit: str) -> str:
     return render_template(
         "tasks/audit.html",
         **(rendering.page_layout() | {"health": health.status(RUNS), "executor_queue": RUNS}),
+        tabs=open_by_tab(project_id, audit),
         audit=audit,
         name=audit_name(audit),
         own=audit not in AUDITS,

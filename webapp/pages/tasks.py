@@ -20,7 +20,7 @@ from models.run_event import RunEvent
 from models.secret import digest
 from models.task import PRIORITIES, STATUSES, Task
 from models.task_event import TaskEvent
-from models.task_list import ALL, HIDDEN, OPEN, Column, Filter, TaskList
+from models.task_list import ALL, HIDDEN, OPEN, Column, Filter, TaskList, open_by_tab
 from models.worker import RUNS
 from queues.direct import direct_or_queued
 from realtime import health
@@ -59,6 +59,7 @@ def _index(state: State) -> str:
         "tasks/index.html",
         **layout,
         view=view,
+        tabs=open_by_tab(project_id),
         wanted=wanted,
         before=before,
         counts=counts,
