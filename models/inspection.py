@@ -142,7 +142,8 @@ class Inspection(HeldRun):
         return str(self.run.audit)
 
     def _task_of(self, finding: Finding, by: str | None) -> dict[str, Any]:
-        task, became = Task.from_finding(self.run.project_id, finding, *self._author(by))
+        author, user_id = self._author(by)
+        task, became = Task.from_finding(self.run.project_id, finding, author, user_id, self.run.started_at)
         return {
             "rule": finding.rule,
             "title": finding.title,

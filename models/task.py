@@ -214,12 +214,18 @@ class Task(Row, Stateful, Model):
 
     @classmethod
     def from_finding(
-        cls, project_id: UUID, finding: Finding, author: str, user_id: UUID | None = None
+        cls,
+        project_id: UUID,
+        finding: Finding,
+        author: str,
+        user_id: UUID | None = None,
+        since: datetime | None = None,
     ) -> tuple[Task, str]:
         """The one task of what was found, and what that means: `new`, `known`, `back` or `dismissed`.
 
-        What had been closed and is found again is pending again; what a person cancelled stays so while it
-        is there. Conflict while tasks are switched off.
+        What had been closed and is found again is pending again, unless it was closed after `since`, when
+        the look began; what a person cancelled stays so while it is there. Conflict while tasks are switched
+        off.
         """
         audit.lock()
         which = (cls.project_id == project_id, cls.fingerprint == finding.fingerprint)
@@ -232,13 +238,15 @@ class Task(Row, Stateful, Model):
                 finding=finding,
             )  # fmt: skip
             return made, "new"
-        return task, task._found(finding, author, user_id)
+        return task, task._found(finding, author, user_id, since)
 
-    def _found(self, finding: Finding, author: str, user_id: UUID | None) -> str:
+    def _found(self, finding: Finding, author: str, user_id: UUID | None, since: datetime | None) -> str:
         was, gone = self.status, self.gone_at
         if was == "cancelled" and gone is None:
             return "dismissed"
         if was in ("completed", "cancelled") and Run.open_of(self) is None:
+            if since is not None and self.events(1, "status_change")[0].created_at > since:
+                return "known"  # what was seen may be from before somebody mended it
             self.advance(
                 "status", was, "pending", approval_status=None, plan_version=None, plan_digest=None,
                 priority=finding.priority, gone_at=None,

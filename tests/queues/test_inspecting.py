@@ -195,6 +195,21 @@ class TestLife:
         assert (task.status, task.plan_version, task.approval_status) == ("pending", None, None)
         factories.plan(task, desk.crew.mara, "Mend it.\n\n## Mend")
 
+    def test_what_was_mended_while_the_audit_looked_is_not_open_again(self, desk: Desk) -> None:
+        desk.audit(saw(fact()))
+        run_id = desk.ask()
+        token = Inspection.hold(run_id).claim("host:1")
+        assert token is not None
+        db.session.commit()
+        task = desk.task()
+        factories.plan(task, desk.crew.mara, "Mend it.\n\n## Mend")
+        factories.executed(task, desk.crew.mara, "I mended it.")
+        db.session.commit()
+        assert Inspection.hold(run_id).done(token, saw(fact()))
+        db.session.commit()
+        assert desk.task().status == "completed"
+        assert desk.audit(saw(fact()))["findings"][0]["became"] == "back", "the control: it is still there"
+
     def test_two_projects_have_a_task_each(self, desk: Desk) -> None:
         desk.audit(saw(fact()))
         other = factories.project("other")

@@ -6,6 +6,7 @@
 import sys
 import urllib.request
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +46,7 @@ def finds_everything_new() -> None:
     """What an audit finds is kept before it ends, and known again by nothing (against I6)."""
 
     def from_finding(
-        project_id: UUID, finding: Finding, author: str, user_id: UUID | None = None
+        project_id: UUID, finding: Finding, author: str, user_id: UUID | None, since: datetime | None
     ) -> tuple[Task, str]:
         new = replace(finding, subject=str(new_id()))
         task = Task.create(
