@@ -12,7 +12,7 @@ from models.base import new_id, utcnow
 from models.errors import Conflict, Invalid
 from models.posting import post
 from models.task_change import Change, change_all
-from models.task_list import ALL, Filter, TaskList
+from models.task_list import ALL, Filter, Tab, TaskList, open_by_tab
 from tests import factories
 from tests.models.conftest import Room
 
@@ -96,7 +96,13 @@ def test_another_projects_tasks_are_never_in_it(room: Room) -> None:
     labs.write(theirs.id, {"task_threads": True})
     Task.promote(post(theirs.room, Draft.of(room.mara.id, "theirs", "c1")), room.mara)
 
+    for subject, priority in (("a.md", "high"), ("b.md", "low")):
+        Task.from_finding(theirs.id, factories.finding(subject, priority=priority), "ui", room.mara.id)
+
     assert numbers(room, status=ALL) == numbers(room, text="theirs") == numbers(room, text="1") == {}
+    assert set(open_by_tab(room.project.id).values()) == {Tab(0, False)}
+    there = {tab: (of.open, of.grave) for tab, of in open_by_tab(theirs.id, "my-audit").items() if of.open}
+    assert there == {"": (3, False), "qa-audit": (2, True)}
 
 
 def test_a_person_says_how_urgent_it_is_and_what_it_is_about(room: Room, db: SQLAlchemy) -> None:
