@@ -135,6 +135,8 @@ class TaskEvent(Row, Model):
                 return "chose a time for the plan"
             if (before, after) == ("pending", "planning") and self.author != "ui":
                 return "began to plan, at the time that was chosen"
+            if before == "executing" and self.user_id is not None and after in SETTLED:
+                return SETTLED[after]
             return MOVES.get((before, after), f"moved it to {after}")
         if self.event_type == "agent_update" and "audit" in meta:
             again = "found it again by" if meta.get("found") else "did not find it any more by"
@@ -168,6 +170,12 @@ MOVES = {
     ("cancelled", "pending"): "found it again",
 }
 """What it means when somebody moved a task from one status to another."""
+
+SETTLED = {
+    "completed": "says that the plan was carried out",
+    "failed": "says that the plan was not carried out",
+}
+"""What a person says became of an execution: he did not carry it out."""
 
 LOOKED = {
     "success": "looked afterwards, as /oasis-op says",

@@ -275,6 +275,7 @@ class TestLost:
         db.session.commit()
 
         assert (task_of(task_id).status, status_of(run_id)) == ("completed", "success")
+        assert task_of(task_id).events(1)[0].words == "says that the plan was carried out"
         assert not PlanExecution.hold(run_id).done(token, "It is done.", None)
         db.session.commit()
         assert db.session.get_one(Run, run_id).late_report == "It is done."
