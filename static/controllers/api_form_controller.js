@@ -52,8 +52,13 @@ export default class extends Controller {
     const given = [...new FormData(this.element)]
     if (!given.length) return undefined
     const body = {}
-    for (const [name, value] of given) set(body, name.split("."), value)
+    for (const [name, value] of given) set(body, name.split("."), this.#isMeant(name) ? value : "")
     return body
+  }
+
+  // What was filled in for a choice that was then not made is hidden, and goes empty.
+  #isMeant(name) {
+    return this.element.querySelector(`[name="${name}"]`)?.closest("[data-for]")?.checkVisibility() ?? true
   }
 
   #refused(answer) {

@@ -77,6 +77,14 @@ def test_promoting_a_message_and_its_thread(house: House, app: Flask) -> None:
     expect(graph.first).to_have_attribute("href", "https://graphs.example.org/disk")
     expect(thread).to_contain_text("graphs.example.org")
 
+    form.get_by_text("Add output").click()
+    form.get_by_label("Title").fill("How it was found")
+    form.get_by_label("Address").fill("no address")
+    form.get_by_label("Text", exact=True).check()
+    form.get_by_label("Text, as Markdown").fill("By looking.")
+    form.get_by_role("button", name="Add", exact=True).click()
+    expect(thread).to_contain_text("added a text")
+
     report(house, app, event_type="agent_update", content="Reading the **rules**.")
     report(house, app, event_type="approval_request", content="It must be there first.", metadata=WANTED)
     expect(thread.locator(".bubble strong")).to_have_text("rules")
