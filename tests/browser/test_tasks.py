@@ -148,6 +148,7 @@ def test_a_plan_is_made_changed_refused_and_carried_out(house: House) -> None:
     jonas.page.get_by_text("What was changed of v1").click()
     expect(jonas.page.locator("#plan .sides")).to_contain_text("notes/demo-plan.md")
 
+    expect(stage.locator("h2")).to_have_text("Plan v2 waits")
     stage.get_by_text("Reject…").click()
     stage.get_by_label("Why").fill("Not during the sale.")
     stage.get_by_role("button", name="Reject", exact=True).click()
