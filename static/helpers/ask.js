@@ -11,7 +11,7 @@ export async function ask(button, url, method = "POST", body) {
     return answer
   } catch (error) {
     if (!(error instanceof Offline)) throw error
-    toast("The server does not answer. Nothing was changed.")
+    toast("The server does not answer. Look whether it was done, and press again if not.")
     return null
   } finally {
     button.disabled = false
