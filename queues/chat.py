@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
@@ -23,7 +22,7 @@ from queues import deliveries
 from queues.answering import Answering, Why, show
 from queues.database import AWAY
 from queues.deliveries import Claimed
-from queues.loop import GIVE_UP_SECONDS, KEEP_SECONDS, WorkerLoop
+from queues.loop import GIVE_UP_SECONDS, WorkerLoop
 from queues.model import settings_of
 
 log = logging.getLogger(__name__)
@@ -70,8 +69,6 @@ class ChatWorker(WorkerLoop[Answering]):
         free = self._slots - len(self._live)
         taken = await self._claim(free) if free > 0 else []
         if taken:
-            # What else waits can wait until these answers have begun.
-            self._look_at = time.monotonic() + KEEP_SECONDS
             self._begin(taken)
 
     async def _claim(self, free: int) -> list[Claimed]:

@@ -1,8 +1,10 @@
 """Redis is a doorbell: rung, it makes work begin at once; absent, ill or emptied, work goes on."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -135,6 +137,39 @@ def test_a_full_worker_passes_rings_on_together(
     wait_until(lambda: bell.rung, what="the ring passed on")
 
     assert bell.rung == 1
+
+
+@pytest.mark.databases("sqlite")
+def test_a_ring_that_comes_while_others_are_taken_is_heard(
+    crew: Crew, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What rang was committed too late to be taken with them, and must not wait for the next look."""
+    steps: list[str] = []
+    look, keep, claim = ChatWorker.look, ChatWorker.keep, ChatWorker._claim
+
+    async def looks(worker: ChatWorker) -> None:
+        steps.append("look")
+        await look(worker)
+
+    async def keeps(worker: ChatWorker) -> None:
+        steps.append("keep")
+        await keep(worker)
+
+    async def claims(worker: ChatWorker, free: int) -> Any:
+        taken = await claim(worker, free)
+        if steps.count("look") == 1:
+            worker.ring()
+            await asyncio.sleep(0)
+        return taken
+
+    for name, step in {"look": looks, "keep": keeps, "_claim": claims}.items():
+        monkeypatch.setattr(ChatWorker, name, step)
+    crew.ask()
+    start(lambda body: Say("hello", first_delay=5))
+    wait_until(lambda: len(steps) > 4, what="some rounds")
+
+    began = steps.index("look")
+    assert steps[began : began + 3] == ["look", "keep", "look"]
 
 
 @pytest.mark.usefixtures("only_by_ring")
