@@ -25,6 +25,8 @@ Op = Literal["insert", "update", "delete"]
 
 BUSY_PATIENCE = 2.0
 """Seconds a transaction waits for SQLite's write lock before it gives up with Busy."""
+BUSY_PAUSE = 0.0005, 0.003
+"""Seconds between two tries, at least and at most: others hold the lock a few ms, and to try costs 0.03."""
 
 
 def new_id() -> UUID:
@@ -233,7 +235,7 @@ def _begin_sqlite(driver: Any, read_only: bool) -> None:
                 raise
             if time.monotonic() > deadline:
                 raise Busy("the database is busy, try again in a moment") from error
-            time.sleep(random.uniform(0.001, 0.020))
+            time.sleep(random.uniform(*BUSY_PAUSE))
 
 
 def _begin_postgresql(driver: Any, read_only: bool) -> None:
