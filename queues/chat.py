@@ -44,7 +44,7 @@ class ChatWorker(WorkerLoop[Answering]):
     async def end(self) -> None:
         await self._provider.aclose()
 
-    # One round: keep what is held, take what waits.
+    # One round: take what waits, keep what is held.
 
     async def keep(self) -> None:
         """Renew the leases, save the texts, say what agents do; end what a person or another decided."""

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -119,6 +119,9 @@ class WorkerLoop(ABC, Generic[W]):
     def _rung(self) -> None:
         self._look_at = 0.0
         self._call()
+        self._pass_on_when_full()
+
+    def _pass_on_when_full(self) -> None:
         if len(self._live) >= self._slots and self._passing_on is None:
             # After a while: alone, it would hear itself, again and again.
             self._passing_on = self._loop.call_later(PASS_ON_SECONDS, self._pass_on)
@@ -140,19 +143,24 @@ class WorkerLoop(ABC, Generic[W]):
         return time.monotonic() - self._tick < HANGS_AFTER
 
     async def _round(self, look: bool) -> None:
-        """Keep what is held, take what waits."""
+        """Take what waits, since somebody waits for it; then keep what is held."""
         self._tick = time.monotonic()
+        if look and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            await self._try(self.look)
+            if self._look_at == 0:  # rung meanwhile, and perhaps full only now
+                self._pass_on_when_full()
+            self._errands.begin()
+        await self._try(self.keep)
+        await self._rest()
+
+    async def _try(self, step: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self.keep()
-            if look and time.monotonic() >= self._look_at:
-                self._look_at = time.monotonic() + LOOK_SECONDS
-                await self.look()
-                self._errands.begin()
+            await step()
         except AWAY as error:
             log.warning("the database is away: %s", error)
         except Exception:  # a worker that ends helps nobody; the next round tries again
             log.exception("the worker stumbled")
-        await self._rest()
 
     async def _rest(self) -> None:
         """Until there is something to do. A nudge waits a breath for others, a ring does not."""

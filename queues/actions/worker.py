@@ -80,17 +80,20 @@ class RunWorker(WorkerLoop[Doing]):
         self._heartbeat.isolation = self.turns.isolation.name if self.turns.isolation else REFUSED
 
     async def keep(self) -> None:
-        # A ring may say that a person wants something to end.
-        if not self._live or (time.monotonic() < self._renew_at and self._look_at > 0):
+        if not self._live or time.monotonic() < self._renew_at:
             return
+        self._renew_at = time.monotonic() + RENEW_SECONDS
         live = dict(self._live)
         held = await self._database.write(steps.keep, list(live))
-        self._renew_at = time.monotonic() + RENEW_SECONDS
         for token, doing in live.items():
             # An action is seen to its end: whether it happened, only who does it can say.
             ends = token not in held or held[token] == "cancelled"
             if ends and not isinstance(doing.claimed, Claimed):
                 doing.end()
+
+    def _rung(self) -> None:
+        self._renew_at = 0.0  # a person may want something to end
+        super()._rung()
 
     async def look(self) -> None:
         free, aside = self._slots - len(self._live), self._aside
