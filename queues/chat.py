@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -26,6 +26,8 @@ from queues.loop import GIVE_UP_SECONDS, WorkerLoop
 from queues.model import settings_of
 
 log = logging.getLogger(__name__)
+
+Packs = Mapping[UUID, Pack]
 
 BROKEN = "The answer could not be made, because of an error of the worker."
 
@@ -67,19 +69,22 @@ class ChatWorker(WorkerLoop[Answering]):
 
     async def look(self) -> None:
         free = self._slots - len(self._live)
-        taken = await self._claim(free) if free > 0 else []
-        if taken:
-            self._begin(taken)
+        if free > 0:
+            self._begin(*await self._claim(free))
 
-    async def _claim(self, free: int) -> list[Claimed]:
+    async def _claim(self, free: int) -> tuple[list[Claimed], Packs]:
+        """What was taken, and what its answers are made from; what is missing there is prepared alone."""
         if not self._aside:
             try:
-                return await self._database.write(deliveries.claim, free)
+                taken, packs = await self._database.write_then_read(
+                    deliveries.claim, deliveries.prepare, free
+                )
+                return taken, packs or {}
             except AWAY:
                 raise
             except Exception:  # one of them is broken; which one, is found by taking each alone
                 log.exception("deliveries could not be claimed together")
-        return await self._claim_singly(free)
+        return await self._claim_singly(free), {}
 
     async def _claim_singly(self, free: int) -> list[Claimed]:
         claimed: list[Claimed] = []
@@ -100,26 +105,18 @@ class ChatWorker(WorkerLoop[Answering]):
 
     # One turn.
 
-    def _begin(self, taken: Sequence[Claimed]) -> None:
-        crashpoint("claim.after_commit")
-        packs = asyncio.create_task(self._prepare(taken))
+    def _begin(self, taken: Sequence[Claimed], packs: Packs) -> None:
+        if taken:
+            crashpoint("claim.after_commit")
         for claimed in taken:
             one = Answering(claimed, self._bus.publish, self._woken.set)
             self._live[claimed.token] = one
             one.show()
-            one.task = asyncio.create_task(self._answer(one, packs))
+            one.task = asyncio.create_task(self._answer(one, packs.get(claimed.id)))
 
-    async def _prepare(self, taken: Sequence[Claimed]) -> dict[UUID, Pack]:
-        """What those are answered from that begin together; a missing one is prepared alone."""
+    async def _answer(self, one: Answering, given: Pack | None) -> None:
         try:
-            return await self._database.read(deliveries.prepare, taken)
-        except Exception:  # one of them is broken, or the database is away: each finds out for itself
-            log.exception("answers could not be prepared together")
-            return {}
-
-    async def _answer(self, one: Answering, packs: "asyncio.Task[dict[UUID, Pack]]") -> None:
-        try:
-            outcome = await self._outcome(one, packs)
+            outcome = await self._outcome(one, given)
             one.end()
             if await self._record(one, outcome):
                 crashpoint("finish.after_commit")
@@ -131,13 +128,12 @@ class ChatWorker(WorkerLoop[Answering]):
             self._show_rest(one.claimed)
             self.wake()
 
-    async def _outcome(self, one: Answering, packs: "asyncio.Task[dict[UUID, Pack]]") -> Outcome:
+    async def _outcome(self, one: Answering, given: Pack | None) -> Outcome:
         claimed = one.claimed
         try:
-            made = await asyncio.shield(packs)
-            if claimed.id not in made:
+            if given is None:
                 made = await self._database.certainly(self._database.read, deliveries.prepare, [claimed])
-            given = made[claimed.id]
+                given = made[claimed.id]
         except asyncio.CancelledError:
             task = asyncio.current_task()
             assert task is not None

@@ -16,6 +16,7 @@ from models.errors import Busy
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 AWAY = (OperationalError, InterfaceError, PoolTimeout, Busy)
 """How a database that cannot be had just now shows itself; the same step may work a moment later."""
@@ -35,11 +36,20 @@ class DatabaseThread:
 
     async def write(self, step: Callable[..., T], *args: Any) -> T:
         """Run `step(*args)` and commit. Raises what it raises, and then nothing was changed."""
-        return await self._run(self._write, step, args)
+        result: T = await self._run(self._write, step, args)
+        return result
+
+    async def write_then_read(
+        self, step: Callable[..., T], then: Callable[[T], U], *args: Any
+    ) -> tuple[T, U | None]:
+        """Write, and read `then(result)` before anything else has its turn; None if that cannot be read."""
+        result: tuple[T, U | None] = await self._run(self._write_then_read, step, (then, *args))
+        return result
 
     async def read(self, step: Callable[..., T], *args: Any) -> T:
         """Run `step(*args)` in a read-only snapshot."""
-        return await self._run(self._read, step, args)
+        result: T = await self._run(self._read, step, args)
+        return result
 
     async def certainly(self, way: Callable[..., Awaitable[Any]], step: Callable[..., T], *args: Any) -> T:
         """Read or write, again and again while the database is away: the step must bear repeating."""
@@ -58,15 +68,23 @@ class DatabaseThread:
         """Take no more steps; one that runs still ends by itself, for which this may wait."""
         self._thread.shutdown(wait=wait, cancel_futures=True)
 
-    async def _run(self, way: Callable[..., Any], step: Callable[..., T], args: tuple[Any, ...]) -> T:
-        result: T = await asyncio.get_running_loop().run_in_executor(self._thread, way, step, args)
-        return result
+    async def _run(self, way: Callable[..., Any], step: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, way, step, args)
 
     def _write(self, step: Callable[..., T], args: tuple[Any, ...]) -> T:
         with self._app.app_context():
             result = step(*args)
             db.session.commit()
             return result
+
+    def _write_then_read(self, step: Callable[..., T], args: tuple[Any, ...]) -> tuple[T, Any]:
+        then, *rest = args
+        result = self._write(step, tuple(rest))
+        try:
+            return result, self._read(then, (result,))
+        except Exception:  # what was written stands, and its caller must know it
+            log.exception("what follows from %s cannot be read", step.__name__)
+            return result, None
 
     def _read(self, step: Callable[..., T], args: tuple[Any, ...]) -> T:
         with self._app.app_context(), reading():

@@ -93,7 +93,7 @@ def _claimed(delivery: Delivery) -> Claimed:
 
 def prepare(claimed: Sequence[Claimed]) -> dict[UUID, Pack]:
     """What each of these is answered from."""
-    return packs([one.id for one in claimed])
+    return packs([one.id for one in claimed]) if claimed else {}
 
 
 def keep(tokens: Sequence[str], texts: Mapping[str, str], doing: Sequence[Doing]) -> dict[str, str | None]:
