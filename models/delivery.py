@@ -13,9 +13,11 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    Integer,
     String,
     Text,
     UniqueConstraint,
+    bindparam,
     case,
     exists,
     false,
@@ -110,8 +112,7 @@ class Delivery(Row, Stateful, Model):
     @classmethod
     def claim(cls, limit: int) -> list[Delivery]:
         """Up to `limit` waiting deliveries of built-in agents, oldest first, each with a fresh lease."""
-        free = cls._claimable().limit(limit).with_for_update(skip_locked=True, of=cls)
-        return cls.take_all(list(db.session.scalars(free)))
+        return cls.take_all(list(db.session.scalars(_claiming(), {"limit": limit})))
 
     @classmethod
     def waiting(cls, limit: int) -> list[UUID]:
@@ -473,10 +474,19 @@ class Delivery(Row, Stateful, Model):
         return list(db.session.scalars(query.order_by(cls.created_at).limit(100)))
 
 
+# Put together once: each claim asks them, which takes less time than saying so anew.
+
+
 @cache
 def _in_open_thread() -> Any:
-    """Put together once: each claim asks it. A thread that is closed has its deliveries wait."""
+    """A thread that is closed has its deliveries wait."""
     return Thread.is_open(Delivery.thread_id)
+
+
+@cache
+def _claiming() -> Any:
+    free = Delivery._claimable().limit(bindparam("limit", type_=Integer))
+    return free.with_for_update(skip_locked=True, of=Delivery)
 
 
 def _follow(deliveries: Sequence[Delivery]) -> None:
