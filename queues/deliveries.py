@@ -1,7 +1,6 @@
 """The steps of a delivery in the worker: each is one short transaction in the database thread."""
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,28 +13,12 @@ from models.message import Answer
 from queues import roster
 from realtime.registry import PUBLISHED
 
-_heard: list[Callable[[], None]] = []
-_lock = threading.Lock()
-
 
 def look() -> None:
-    """The RQ job: work may wait. It carries nothing, so a lost or doubled one does no harm."""
-    with _lock:
-        listeners = tuple(_heard)
-    for wake in listeners:
-        wake()
+    """The RQ job: work may wait. It carries nothing, so a lost or doubled one does no harm.
 
-
-def on_look(wake: Callable[[], None]) -> Callable[[], None]:
-    """Let each look wake this process's loop; the answer ends that."""
-    with _lock:
-        _heard.append(wake)
-
-    def silence() -> None:
-        with _lock:
-            _heard.remove(wake)
-
-    return silence
+    Nor does it do anything: the listener that takes it has woken its worker by then.
+    """
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,6 @@ from rq.exceptions import StopRequested
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
-from queues.deliveries import on_look
-
 log = logging.getLogger(__name__)
 
 WORKER_TTL = 20  # RQ then waits 5 s at a time for a job, and notices within 15 s that Redis hangs
@@ -30,9 +28,14 @@ class ThreadWorker(SimpleWorker):
     death_penalty_class = TimerDeathPenalty
     max_connection_wait_time = PAUSES[-1]
 
-    def __init__(self, *args: Any, over: threading.Event, **options: Any) -> None:
+    def __init__(self, *args: Any, wake: Callable[[], None], over: threading.Event, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._over = over
+        self._wake, self._over = wake, over
+
+    def execute_job(self, job: Any, queue: Any) -> None:
+        """Wake first: what RQ writes down of a job takes several trips, for which nobody must wait."""
+        self._wake()
+        super().execute_job(job, queue)
 
     def heartbeat(self, *args: Any, **options: Any) -> None:
         """RQ calls it before each wait for a job: the only place where a waiting worker can be ended."""
@@ -58,14 +61,12 @@ class Listener:
         self._over = threading.Event()
 
     def start(self) -> None:
-        self._silence = on_look(self._wake)
         if self._url:
             threading.Thread(target=self._run, name="listener", daemon=True).start()
 
     def stop(self) -> None:
         """Hear nothing more; the thread, which may wait for Redis, ends some seconds later."""
         self._over.set()
-        self._silence()
 
     def _run(self) -> None:
         failures = 0
@@ -94,5 +95,6 @@ class Listener:
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL,
             log_job_description=False,
+            wake=self._wake,
             over=self._over,
         )
