@@ -12,12 +12,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 from playwright.sync_api import Browser, Page
+from sqlalchemy import event
 
 import models.base
 from tests.support import browser, dealing
 from tests.support.browser import Screens
 from tests.support.client import StrictClient
-from tests.support.databases import SECRET_KEY, Database, PostgresqlDatabases, SqliteDatabases
+from tests.support.databases import SECRET_KEY, Database, PostgresqlDatabases, SqliteDatabases, keep
 from tests.support.forked import Forked
 from tests.support.live import Live
 from tests.support.redis import RedisServer
@@ -164,9 +165,13 @@ def make_app(database: Database, shared_redis: RedisServer, tmp_path: Path) -> C
 
 
 @pytest.fixture(scope="session")
-def applications() -> dict[str, Flask]:
+def applications() -> Iterator[dict[str, Flask]]:
     """One application per database address: making one takes longer than most tests."""
-    return {}
+    applications: dict[str, Flask] = {}
+    yield applications
+    for app in applications.values():
+        with app.app_context():
+            models.base.db.engine.dispose()
 
 
 @pytest.fixture
@@ -174,13 +179,23 @@ def app(
     database: Database, shared_redis: RedisServer, applications: dict[str, Flask], tmp_path: Path
 ) -> Iterator[Flask]:
     """The application with the usual settings; other tests used it before, and it served requests."""
-    app = applications.get(database.url) or _make_app(database, shared_redis, tmp_path)
+    app = applications.get(database.url) or _keeping(_make_app(database, shared_redis, tmp_path))
     app.config["WORKSPACES_FOLDER"] = str(tmp_path / "workspaces")
     applications[database.url] = app
     yield app
-    with app.app_context():  # SQLite's file is replaced under the same name
+    with app.app_context():
         models.base.db.session.remove()
-        models.base.db.engine.dispose()
+        if database.kind == "sqlite":  # its file is replaced under the same name
+            models.base.db.engine.dispose()
+
+
+def _keeping(app: Flask) -> Flask:
+    """Its connections to PostgreSQL may stay for the next test."""
+    with app.app_context():
+        engine = models.base.db.engine
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", lambda connection, record: keep(connection))
+    return app
 
 
 def _make_app(database: Database, redis: RedisServer, folder: Path, **overrides: Any) -> Flask:
