@@ -18,8 +18,14 @@ def redis_server() -> Path | None:
     return _first_on_path("redis-server", "valkey-server") or _existing(REDIS_IN_WHEEL)
 
 
+def headless_chromium() -> Path | None:
+    """Chromium without its windows, tabs and menus, which take it more than half of its computing."""
+    return _first_on_path("chromium-headless-shell")
+
+
 def chromium() -> Path | None:
-    return _first_on_path("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    whole = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return headless_chromium() or _first_on_path(*whole)
 
 
 def bubblewrap() -> Path | None:

@@ -95,6 +95,10 @@ def postgresql() -> None:
 
 
 def chromium() -> None:
+    """The one without windows where there is such a package, asked for once; else a whole one."""
+    with once(VENV / "headless.asked", ROOT / "scripts/programs.py") as needed:
+        if needed and not programs.headless_chromium():
+            _apt("chromium-headless-shell")
     if not programs.chromium() and not _apt("chromium"):
         stop("The browser tests need Chromium: install it so that `chromium` is on the PATH.")
 
