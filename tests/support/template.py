@@ -42,6 +42,7 @@ def load(name: str) -> None:
         # What a command runs as __main__, it has not imported.
         if hasattr(sys.modules[module], "main"):
             del sys.modules[module]
+    import_module("tests.support.routing").compile_late()
 
 
 def _wait_for_orders(orders: socket.socket) -> dict[str, Any] | None:
