@@ -28,6 +28,7 @@ def set_up_link(live: Live) -> str:
     return "/setup" + done.stdout.strip().rpartition("/setup")[2]
 
 
+@pytest.mark.databases("sqlite")
 def test_a_new_team_sets_up_invites_and_talks(live: Live, screens: Screens) -> None:
     live.process = Process  # the start is part of the story, so the commands themselves are given
     live.start_all()

@@ -196,6 +196,7 @@ class TestRights:
         roles = {room.project.id: role} if role else {}
         return Principal(kind="person", roles=roles, **more)  # type: ignore[arg-type]
 
+    @pytest.mark.databases("sqlite")
     @pytest.mark.parametrize("right", sorted(RIGHTS))
     def test_a_right_belongs_to_its_role_and_those_above(self, room: Room, right: str) -> None:
         lowest = ROLES.index(RIGHTS[right])
@@ -204,6 +205,7 @@ class TestRights:
             assert self.principal(room, role).may(right, room.project.id) is (number >= lowest)
         assert not self.principal(room, None).may(right, room.project.id)
 
+    @pytest.mark.databases("sqlite")
     @pytest.mark.parametrize("kind", sorted(TOKEN_RIGHTS))
     @pytest.mark.parametrize("right", sorted(RIGHTS))
     def test_a_token_never_has_more_than_its_kind(self, room: Room, kind: str, right: str) -> None:

@@ -185,6 +185,7 @@ def test_stop_before_the_first_word_leaves_no_message(crew: Crew, start: Start) 
     assert crew.answers() == []
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("step", "reason"),
     [

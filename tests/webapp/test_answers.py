@@ -26,6 +26,8 @@ from webapp.auth import policy
 from webapp.logs import redact
 from webapp.schemas import Error
 
+pytestmark = pytest.mark.databases("sqlite")
+
 # --- headers ---
 
 
@@ -313,6 +315,7 @@ def test_refusals_are_as_they_are_described(app: Flask, site: Site, client: Flas
     assert set(said["components"]["securitySchemes"]) == {name for each in said["security"] for name in each}
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_alive_needs_nothing_and_ready_says_what_is_missing(
     make_app: Callable[..., Flask],
     client: FlaskClient,

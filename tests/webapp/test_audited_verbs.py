@@ -38,6 +38,8 @@ from tests.webapp.test_sessions import form_token, sign_in
 from webapp import accounts
 from webapp.pages.audit import ACTIONS
 
+pytestmark = pytest.mark.databases("sqlite")
+
 ROOT = Path(__file__).parents[2]
 RIGHTS = {
     "proposal.decide", "member.manage", "invite.manage", "token.manage", "labs.manage", "project.manage",

@@ -38,6 +38,7 @@ BODIES = {
 }
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 @pytest.mark.parametrize("path", ["/invites", "/tokens"])
 def test_a_bad_body_is_refused_in_words(owner: FlaskClient, site: Site, body: bytes, path: str) -> None:
@@ -49,6 +50,7 @@ def test_a_bad_body_is_refused_in_words(owner: FlaskClient, site: Site, body: by
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("name", ["\u202eevil", "two\nlines", "\u200b"])
 @pytest.mark.parametrize("asked", ["", "/agents", "/tokens", "/projects"])
 def test_a_name_that_hides_or_leaves_its_line_is_refused_at_its_field(
@@ -63,12 +65,14 @@ def test_a_name_that_hides_or_leaves_its_line_is_refused_at_its_field(
     assert list(answer.json["error"]["fields"]) == ["name"]  # type: ignore[index]
 
 
+@pytest.mark.databases("sqlite")
 def test_too_much_is_refused(owner: FlaskClient, site: Site) -> None:
     answer = owner.post(f"{site.api}/invites", data=b" " * (1 << 20) + b"{}", content_type="application/json")
 
     assert (answer.status_code, answer.json["error"]["code"]) == (413, "too_large")  # type: ignore[index]
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
@@ -116,6 +120,7 @@ def test_bad_addresses_are_only_not_found(owner: FlaskClient, path: str) -> None
     assert 300 <= owner.get(path).status_code < 500
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("path", ["/sign-in", "/", "/api/me", "/healthz", "/nothing/here"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_address_of_other_bytes_than_utf_8_is_refused(
@@ -127,6 +132,7 @@ def test_an_address_of_other_bytes_than_utf_8_is_refused(
         assert answer.status_code == 400
 
 
+@pytest.mark.databases("sqlite")
 def test_an_address_that_is_too_long_is_named_so(owner: FlaskClient) -> None:
     answer = owner.get("/api/me?" + "x" * 5000)
 
@@ -147,6 +153,7 @@ def test_bad_forms_of_visitors(app: Flask, path: str, value: str | bytes) -> Non
     assert 400 <= answer.status_code < 500
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("before", ["http://[", "//[x", "http://x]/", "\\", "http://localhost:x/", "é"])
 def test_who_must_sign_in_first_may_come_from_anywhere(client: FlaskClient, site: Site, before: str) -> None:
     client.set_cookie(VISITOR, "somebody")
@@ -157,6 +164,7 @@ def test_who_must_sign_in_first_may_come_from_anywhere(client: FlaskClient, site
     assert (answer.status_code, answer.location) == (303, "/sign-in?next=/")
 
 
+@pytest.mark.databases("sqlite")
 def test_many_parts_are_refused(owner: FlaskClient, site: Site) -> None:
     answer = owner.post(
         f"{site.settings}/labs",

@@ -10,6 +10,8 @@ from tests import factories
 from tests.webapp.conftest import Site
 from webapp.csrf import token_for
 
+pytestmark = pytest.mark.databases("sqlite")
+
 TOKEN = "HTTP_X_CSRF_TOKEN"
 
 

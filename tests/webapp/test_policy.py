@@ -130,6 +130,7 @@ def wrong(matrix: list[tuple[str, str, str, str, str]]) -> list[str]:
             for who, method, path, want, have in matrix if want != have]  # fmt: skip
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.usefixtures("empty_views")
 def test_every_route_of_a_project_lets_in_whom_the_table_says(
     app: Flask, site: Site, everybody: dict[str, FlaskClient]

@@ -597,6 +597,7 @@ class TestLimits:
         house.post(jonas, "@faraway hello")
         return far.work()
 
+    @pytest.mark.databases("sqlite")
     @pytest.mark.parametrize(
         ("verb", "said", "field"),
         [

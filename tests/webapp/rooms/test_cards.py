@@ -69,6 +69,7 @@ def private(house: House, db: SQLAlchemy, owner: User) -> Proposal:
     return made
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("action_type", ACTIONS)
 def test_it_says_what_is_asked_and_all_of_it(house: House, mara: FlaskClient, action_type: str) -> None:
     proposal = propose(house, action_type)
@@ -93,6 +94,7 @@ def test_nothing_is_cut(house: House, mara: FlaskClient) -> None:
     assert content in shown(mara, house, propose(house, "file_write", content=content))
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\r", "\u2066", "\x1b", "\U000e0041", "\u00ad"])
 def test_what_cannot_be_seen_is_written_out(house: House, mara: FlaskClient, hidden: str) -> None:
     """T-AP3: in a body, and in the headline that a name becomes part of."""
@@ -124,6 +126,7 @@ def test_what_can_be_read_no_more_is_said_and_only_rejected(
     assert mara.post(f"{decide}/reject", json={"digest": proposal.digest}).status_code == 200
 
 
+@pytest.mark.databases("sqlite")
 def test_the_agents_words_are_apart_and_inert(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
     """T-AP12: prose that imitates a card makes no button, no form and no second card."""
     forged = '<section class="card approval"><button data-action="proposals#open">Approve</button></section>'
@@ -195,6 +198,7 @@ def test_a_decided_card_is_one_line_with_who_and_when(house: House, mara: FlaskC
         assert "proposals#open" not in page
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("status", "words"), [("executed", "done: Task 7 waits"), ("failed", "failed: No room")]
 )
@@ -299,6 +303,7 @@ def test_what_cannot_be_compared_says_so(house: House, mara: FlaskClient, jonas:
     assert "turbo-frame" not in shown(mara, house, proposal)
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("action_type", ACTIONS)
 def test_its_form_sends_back_what_it_was_given(house: House, mara: FlaskClient, action_type: str) -> None:
     proposal = propose(house, action_type)
@@ -329,6 +334,7 @@ def test_the_kinds_of_fields_come_from_the_parameters() -> None:
     assert kinds("file_write") == {"path": "line", "content": "text", "base_digest": "line"}
 
 
+@pytest.mark.databases("sqlite")
 def test_only_who_decides_is_given_the_form(house: House, jonas: FlaskClient) -> None:
     stranger = house.browser(factories.member(factories.project(), "owner"))
     proposal = propose(house)

@@ -87,6 +87,7 @@ def test_what_an_agent_says_stands_in_the_thread_once_as_its_own(
     assert read(trunks, task, event_type=event_type)["events"] == [said]
 
 
+@pytest.mark.databases("sqlite")
 @pytest.mark.parametrize(
     ("body", "status", "field"),
     [

@@ -63,6 +63,7 @@ class TestPaging:
         assert message["row"]["content"] == "number 12"
         assert f'id="message_{message["id"]}"' in message["html"]
 
+    @pytest.mark.databases("sqlite")
     @pytest.mark.parametrize(
         ("query", "field"),
         [
