@@ -7,7 +7,6 @@ SYSTEM_PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 PYTHON := .venv/bin/python
 SETUP = $(or $(SYSTEM_PYTHON),$(error Team Room needs Python 3.11 or newer on the PATH)) -m scripts.setup
-# What pytest compiles is kept, also where Python was told to keep nothing: each worker took 9 s to do it anew.
 # What is passed on to pytest; `make test ARGS="tests/models -x"` narrows it.
 ARGS ?= -n auto --dist worksteal
 
@@ -20,6 +19,7 @@ run: ## install what is missing, then start everything; Ctrl-C stops everything
 
 test: ## install what tests need, then format, lint, types and every test on both databases
 	@$(SETUP) test
+	@# What pytest compiles is kept, also where Python was told to keep nothing: each worker took 9 s to do it anew.
 	@PYTHONDONTWRITEBYTECODE= $(PYTHON) -m pytest $(ARGS)
 
 lint: ## format check and lint, changing nothing
