@@ -123,9 +123,9 @@ def test_a_new_plan_discards_the_one_before_and_stops_who_makes_it(
         text = next(texts)
         return Say(PLAN, first_delay=600) if text == "slow" else Say(text)
 
-    worker(script)
+    transport = worker(script)
     first = ask(crew, task_id)
-    wait_runs(task_id, "running")
+    wait_until(lambda: transport.requests, what="the slow answer")
     ask(crew, task_id)
     db.session.rollback()
 
