@@ -14,7 +14,7 @@ LONGEST_TITLE, LONGEST_TEXT, LONGEST_SUBJECT = 200, 4000, 500
 MOST_TAGS = 8
 OTHER = "other"
 """The rule of what an agent saw by itself: nobody can say that it is gone but who looks again."""
-_AUDIT = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_AUDIT = re.compile(r"(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
 LONGEST_AUDIT = 64
 """Characters of the key of a skill that finds something, by the specification of Agent Skills."""
 _TAG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,29}")
@@ -37,7 +37,9 @@ class Finding:
     def __post_init__(self) -> None:
         """Invalid names the field that does not fit: an agent may have written it."""
         if not may_find(self.audit):
-            raise invalid("audit", f"must be 1 to {LONGEST_AUDIT} of a-z, 0-9 and single - between them")
+            raise invalid(
+                "audit", f"must be 1 to {LONGEST_AUDIT} of a-z, 0-9 and single - between them, with a letter"
+            )
         if not _RULE.fullmatch(self.rule):
             raise invalid("rule", "must be 1 to 30 of a-z and -")
         clean(self.subject, "subject", longest=LONGEST_SUBJECT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -28,23 +29,25 @@ SHOWN = 300
 LONGEST_WORDS = 2000
 """Characters of what a person says to a skill."""
 LONGEST_ANSWER = 20_000
-CHANGED = "The skill is not the one that was asked for any more: look at it, and run it again."
+_PATH = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
+CHANGED = "The skill was changed: look at it, and run it again."
 
 
 class Inspection(HeldRun):
     """It only reads, so a lost one begins anew."""
 
     @classmethod
-    def ask_for(cls, project_id: UUID, name: str, by: User, words: str = "") -> Run:
+    def ask_for(cls, project_id: UUID, name: str, by: User, words: str = "", seen: str | None = None) -> Run:
         """Let the audit be made, or the one that is open go on; a skill of the project's own is told `words`.
 
-        Invalid for an unknown one. Conflict while tasks are switched off, where its skill cannot be run,
-        and where an open one was told something else.
+        `seen` is its revision, as the person saw it. Invalid for an unknown one. Conflict while tasks are
+        switched off, where its skill cannot be run or is another one, and where an open one was told
+        something else.
         """
         if not labs.enabled(FLAG, project_id):
             raise Conflict(OFF)
         agent_key = _judge(project_id)
-        skill = (_shipped if name in AUDITS else _own)(project_id, name, words)
+        skill = _shipped(project_id, name, words) if name in AUDITS else _own(project_id, name, words, seen)
         if skill and not agent_key:
             raise Conflict("no agent of this project can run it")
         audit.lock()
@@ -77,11 +80,9 @@ class Inspection(HeldRun):
 
     def why_not(self) -> str:
         """As for every run; and a skill of the project's own must be the very one that was asked for."""
-        why, asked = super().why_not(), self.run.params.get("revision")
+        why, asked = self._off(), self.run.params.get("revision")
         if why or asked is None:
             return why
-        if not labs.enabled(SKILLS, self.run.project_id):
-            return SKILLS_OFF
         skill = Skill.own(self.run.project_id, self.name)
         same = skill is not None and skill.status == "ready" and skill.revision == asked
         return "" if same else CHANGED
@@ -102,8 +103,8 @@ class Inspection(HeldRun):
         """
         if not self.held_under(token):
             return False
-        if not labs.enabled(FLAG, self.run.project_id):
-            return self.failed(token, f"Nothing was kept: {OFF}.")
+        if off := self._off():
+            return self.failed(token, f"Nothing was kept: {off}.", usage)
         kept = _within_bounds(looked)
         found = [self._task_of(finding, by) for rule in kept for finding in rule.findings]
         closed = [said for rule in kept if rule.ran and rule.whole for said in self._gone(rule, by)]
@@ -123,9 +124,9 @@ class Inspection(HeldRun):
         self._note("ended", findings=len(found), closed=len(closed))
         return True
 
-    def failed(self, token: str, reason: str) -> bool:
+    def failed(self, token: str, reason: str, usage: dict[str, Any] | None = None) -> bool:
         """Nothing was looked at to its end, so nothing is opened or closed; False when the lease was lost."""
-        ended = self.held_under(token) and self.run.end("error", told(reason), token)
+        ended = self.held_under(token) and self.run.end("error", told(reason), token, usage=usage)
         if ended:
             self._note("failed", reason=reason[:500])
         return ended
@@ -140,6 +141,11 @@ class Inspection(HeldRun):
     @property
     def name(self) -> str:
         return str(self.run.audit)
+
+    def _off(self) -> str:
+        """What of it is switched off; empty where nothing is."""
+        own = "revision" in self.run.params and not labs.enabled(SKILLS, self.run.project_id)
+        return super().why_not() or (SKILLS_OFF if own else "")
 
     def _task_of(self, finding: Finding, by: str | None) -> dict[str, Any]:
         author, user_id = self._author(by)
@@ -182,16 +188,16 @@ class Inspection(HeldRun):
 
 
 def is_there(project_id: UUID, name: str) -> bool:
-    """Whether it ships, lies in the workspace, or was run once."""
-    own = labs.enabled(SKILLS, project_id) and may_find(name)
-    return name in AUDITS or (
-        own and (Skill.own(project_id, name) is not None or bool(Run.audits(project_id, name)))
-    )
+    """Whether it ships, is or was run, or lies in the workspace while skills are switched on."""
+    if name in AUDITS or not may_find(name):
+        return name in AUDITS
+    runs = Run.open_audit(project_id, name) is not None or bool(Run.audits(project_id, name))
+    return runs or (labs.enabled(SKILLS, project_id) and Skill.own(project_id, name) is not None)
 
 
 def has_runs(skill: Skill) -> bool:
     """Whether it can be run by itself: not what follows an execution, nor what has no plain name."""
-    return may_find(skill.key) if skill.source == "project" else skill.key in AUDITS
+    return (skill.source == "shipped") == (skill.key in AUDITS) and may_find(skill.key)
 
 
 def skill_of(project_id: UUID, name: str) -> Skill | None:
@@ -212,17 +218,20 @@ def _shipped(project_id: UUID, name: str, words: str) -> dict[str, str]:
     return {}
 
 
-def _own(project_id: UUID, name: str, words: str) -> dict[str, str]:
+def _own(project_id: UUID, name: str, words: str, seen: str | None) -> dict[str, str]:
     """What its run says of it: which folder, and in which state."""
     skill = Skill.own(project_id, name) if labs.enabled(SKILLS, project_id) else None
     if skill is None:
         raise invalid("audit", f"must be one of {', '.join(AUDITS)}, or a skill of this project")
     if skill.why_not:
         raise Conflict(skill.why_not)
-    if not may_find(name):
+    if not may_find(name) or not _PATH.fullmatch(skill.path):
         raise Conflict(
-            f"its folder's name must be 1 to {LONGEST_AUDIT} of a-z, 0-9 and single - between them"
+            f"its folder's name must be 1 to {LONGEST_AUDIT} of a-z, 0-9 and single -, with a letter,"
+            " and those around it of letters, digits, ., _ and -"
         )
+    if seen not in (None, skill.revision):
+        raise Conflict(CHANGED)
     words = clean(words, "words", longest=LONGEST_WORDS) if words else ""
     return {"path": skill.path, "revision": skill.revision, "words": words}
 

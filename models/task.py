@@ -129,6 +129,8 @@ class Task(Row, Stateful, Model):
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("project_chat_messages.id"))
     """The message that was promoted, or that shows the proposal; a task's event shows it otherwise."""
     fingerprint: Mapped[str | None] = mapped_column(String(144))
+    found_priority: Mapped[str | None] = mapped_column(String(8))
+    """The priority that an audit gave it; where that is another one, a person changed it."""
     """By which an audit knows again what it found; see models.finding."""
     gone_at: Mapped[datetime | None]
     """Since when the audit does not find it any more."""
@@ -179,6 +181,7 @@ class Task(Row, Stateful, Model):
             message_id=message_id,
             fingerprint=finding.fingerprint if finding else None,
             priority=finding.priority if finding else "normal",
+            found_priority=finding.priority if finding else None,
             tags=finding.all_tags if finding else [],
         )
         task._number()
@@ -249,12 +252,15 @@ class Task(Row, Stateful, Model):
                 return "known"  # what was seen may be from before somebody mended it
             self.advance(
                 "status", was, "pending", approval_status=None, plan_version=None, plan_digest=None,
-                priority=finding.priority, gone_at=None,
+                priority=finding.priority, found_priority=finding.priority, gone_at=None,
             )  # fmt: skip
             self._moved(was, author, told(finding.evidence, SHORT), user_id)
             return "back"
         if gone is not None:
             self.gone_at = None
+        worse = PRIORITIES.index(finding.priority) > PRIORITIES.index(self.priority)
+        if worse and self.priority == self.found_priority:  # a person's word stays
+            self.priority = self.found_priority = finding.priority
         self._looked(
             finding.audit, author, user_id, f"{finding.audit_name} found it again.", finding.evidence
         )
@@ -473,7 +479,7 @@ class Task(Row, Stateful, Model):
     def approve(
         self, session_id: UUID | None, digest: str, at: datetime | None = None, post_op: str | None = None
     ) -> Approval:
-        """Let the plan be carried out, now or at a time; `post_op` as in `order_of`.
+        """Let the plan be carried out, now or at a time; `post_op` as in `Order.of`.
 
         Raises as `reject` does, and Invalid for a time that is past or too far away.
         """

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from models.base import db
 from models.crashpoint import crashpoint
-from models.errors import Conflict
 from models.inspection import CHANGED, Inspection
 from models.run import Run
 from models.skill_folder import own
@@ -34,7 +33,16 @@ if TYPE_CHECKING:
 BROKEN = "The audit could not be made, because of an error of the worker."
 NO_MODEL = "No AI model is connected: the rules looked alone."
 NO_AGENT = "No agent of this project can judge it: the rules looked alone."
+CHANGED_MEANWHILE = "Files of the skill changed while it was run."
 SAID_NOTHING = "The agent reported nothing: the findings are in the words of the rules."
+
+
+class NotMade(Exception):
+    """It came to nothing: why, in a sentence, and what it cost."""
+
+    def __init__(self, why: str, usage: dict[str, Any] | None = None) -> None:
+        super().__init__(why)
+        self.usage = usage
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,8 @@ async def carry_out(turns: Turns, claimed: Claimed) -> None:
     look = _audit if asked.revision is None else _skill
     try:
         judged = await look(turns, claimed, asked, workspace, shell)
-    except Conflict as why:
-        await certainly(database.write, failed, claimed, why.message)
+    except NotMade as why:
+        await certainly(database.write, failed, claimed, str(why), why.usage)
         return
     finally:
         if shell is not None:
@@ -103,30 +111,35 @@ async def _audit(
         return None
     # Whatever it said in time counts, since nothing that it says can hide a fact.
     note = outcome.error or (SAID_NOTHING if reported.empty else "")
-    by = None if reported.empty else claimed.agent_key
-    return Judged(reported.judged(), by, note, outcome.usage, without_secrets(outcome.text))
+    if reported.empty:
+        return Judged(looked, note=note, usage=outcome.usage)
+    said = without_secrets(outcome.text)
+    return Judged(reported.judged(), claimed.agent_key, note, outcome.usage, said)
 
 
 async def _skill(
     turns: Turns, claimed: Claimed, asked: Asked, workspace: Workspace, shell: Shell | None
 ) -> Judged | None:
-    """One of the project's own; Conflict where it came to nothing. None when the worker was told to stop."""
+    """One of the project's own; NotMade where it came to nothing. None when the worker was told to stop."""
     from agents.reported import Reported
     from agents.secrecy import without_secrets
     from agents.skill_run import pack
 
     folder = await asyncio.to_thread(own, workspace, asked.path)
     if folder is None or folder.revision != asked.revision:
-        raise Conflict(CHANGED)
+        raise NotMade(CHANGED)
     reported = Reported(asked.name, ())
     given = await turns.database.certainly(turns.database.read, pack, claimed.run_id, folder.manifest)
     outcome = await _answer(turns, claimed, "skill", given, reported, workspace, shell)
     if outcome.status == "cancelled":
         return None
-    if outcome.error and reported.empty:
-        raise Conflict(outcome.error)
+    if outcome.error and reported.empty and not outcome.text:
+        raise NotMade(outcome.error, outcome.usage)
+    after = await asyncio.to_thread(own, workspace, asked.path)
+    same = after is not None and after.revision == asked.revision
+    note = " ".join(filter(None, [outcome.error, "" if same else CHANGED_MEANWHILE]))
     said = without_secrets(outcome.text)
-    return Judged(reported.judged(), claimed.agent_key, outcome.error, outcome.usage, said)
+    return Judged(reported.judged(), claimed.agent_key, note, outcome.usage, said)
 
 
 async def _answer(
@@ -168,8 +181,8 @@ def put_back(claimed: Claimed) -> bool:
     return Inspection.hold(claimed.run_id).put_back(claimed.token)
 
 
-def failed(claimed: Claimed, reason: str) -> bool:
-    return Inspection.hold(claimed.run_id).failed(claimed.token, reason)
+def failed(claimed: Claimed, reason: str, usage: dict[str, Any] | None = None) -> bool:
+    return Inspection.hold(claimed.run_id).failed(claimed.token, reason, usage)
 
 
 def broken(claimed: Claimed) -> bool:

@@ -282,8 +282,9 @@ def _delivery_waits(row: Delivery) -> str | None:
 
 
 def _run_waits(run: Run) -> str | None:
-    """Also for who holds it, to hear of the wish to stop."""
-    return "runs" if run.status == "queued" or (run.status == "running" and run.desired_status) else None
+    """Also for who holds it, to hear of the wish to stop, or that it was stopped."""
+    ends = (run.status == "running" and run.desired_status) or (run.status == "cancelled" and run.started_at)
+    return "runs" if run.status == "queued" or ends else None
 
 
 def _asked(request: ExecutorRequest) -> dict[str, Any]:
@@ -597,6 +598,7 @@ _ALL = (
             "tags",
             "source",
             "fingerprint",
+            "found_priority",
             "gone_at",
             "assignee_agent_key",
             "proposal_id",

@@ -332,6 +332,10 @@ class TaskRow(ma.Schema):
     fingerprint = fields.String(
         allow_none=True, metadata={"description": "By which an audit knows again what it found"}
     )
+    found_priority = fields.String(
+        allow_none=True,
+        metadata={"description": "The one that an audit gave it; a person may have changed it"},
+    )
     gone_at = fields.DateTime(
         allow_none=True, metadata={"description": "Since when an audit does not find it any more"}
     )

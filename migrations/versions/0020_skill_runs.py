@@ -1,4 +1,4 @@
-"""Runs of a project's own skills: their keys are longer than those of the audits that ship."""
+"""Runs of a project's own skills, whose keys are longer, and how urgent an audit found something last."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,10 +11,14 @@ depends_on = None
 
 def upgrade() -> None:
     _lengths((16, 64), (96, 144))
+    with op.batch_alter_table("tasks") as tasks:
+        tasks.add_column(sa.Column("found_priority", sa.String(length=8), nullable=True))
 
 
 def downgrade() -> None:
     """PostgreSQL refuses while a longer key is there: nothing is cut off."""
+    with op.batch_alter_table("tasks") as tasks:
+        tasks.drop_column("found_priority")
     _lengths((64, 16), (144, 96))
 
 

@@ -82,9 +82,14 @@ class RunWorker(WorkerLoop[Doing]):
     async def keep(self) -> None:
         if not self._live or time.monotonic() < self._renew_at:
             return
-        self._renew_at = time.monotonic() + RENEW_SECONDS
+        # Set before, since a ring meanwhile sets it back.
+        due, self._renew_at = self._renew_at, time.monotonic() + RENEW_SECONDS
         live = dict(self._live)
-        held = await self._database.write(steps.keep, list(live))
+        try:
+            held = await self._database.write(steps.keep, list(live))
+        except Exception:
+            self._renew_at = due
+            raise
         for token, doing in live.items():
             # An action is seen to its end: whether it happened, only who does it can say.
             ends = token not in held or held[token] == "cancelled"

@@ -21,7 +21,7 @@ export default class extends Controller {
     try {
       const body = this.#body()
       const answer = await request(this.methodValue, this.urlValue, { body, key: this.#key(body) })
-      if (answer.ok) this.#done(answer.data)
+      if (answer.ok) this.#done(answer)
       else this.#refused(answer)
     } catch (error) {
       if (!(error instanceof Offline)) throw error
@@ -31,7 +31,7 @@ export default class extends Controller {
     }
   }
 
-  #done(data) {
+  #done({ data, replayed }) {
     this.#sent = {}
     if (this.methodValue === "POST") this.element.reset()
     for (const area of this.element.querySelectorAll("textarea")) area.defaultValue = area.value
@@ -39,11 +39,12 @@ export default class extends Controller {
     this.element.closest("details[open]")?.removeAttribute("open")
     // What is shown here changes now: no part that holds the focus is taken over (controllers/refresh_controller.js).
     if (this.element.contains(document.activeElement)) this.element.closest("[tabindex]")?.focus()
-    toast(data.mode === "backup" ? `${this.doneValue}. It waits until the executor is back.` : this.doneValue)
+    const waits = data.mode === "backup" ? ". It waits until the executor is back." : ""
+    toast(replayed ? `${this.doneValue} when you sent it first` : `${this.doneValue}${waits}`)
   }
 
   #key(body) {
-    const said = JSON.stringify(body) ?? ""
+    const said = `${this.urlValue} ${JSON.stringify(body)}`
     if (this.#sent.said !== said) this.#sent = { said, key: newId() }
     return this.#sent.key
   }

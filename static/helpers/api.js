@@ -18,14 +18,16 @@ export async function renewToken(user) {
   return "renewed"
 }
 
-// `key`: the same request under the same key is carried out once (POST only).
+// `key`: the same request under the same key is carried out once (POST only); `replayed`: it had been.
 export async function request(method, url, { body, key, signal } = {}) {
   const headers = { Accept: "application/json" }
   if (key && method === "POST") headers["Idempotency-Key"] = key
   if (method !== "GET") headers["X-CSRF-Token"] = csrfToken()
   if (body !== undefined) headers["Content-Type"] = "application/json"
   const response = await send(url, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) })
-  return { ok: response.ok, status: response.status, retryAfter: Number(response.headers.get("Retry-After")) || 0, data: await json(response) }
+  const { ok, status, headers: said } = response
+  const replayed = said.has("Idempotent-Replayed")
+  return { ok, status, replayed, retryAfter: Number(said.get("Retry-After")) || 0, data: await json(response) }
 }
 
 // A part of a page, as HTML.

@@ -118,6 +118,12 @@ class TestLife:
         assert "README.md:9" in event.content_html
         assert said["findings"][0]["became"] == "known"
 
+    @pytest.mark.databases("sqlite")
+    def test_what_gets_worse_is_more_urgent_and_never_less(self, desk: Desk) -> None:
+        for found, there in (("normal", "normal"), ("high", "high"), ("low", "high"), ("urgent", "urgent")):
+            desk.audit(saw(fact(priority=found)))
+            assert desk.task().priority == there
+
     def test_one_that_vanished_is_closed_with_evidence_and_one_that_returned_is_open_again(
         self, desk: Desk
     ) -> None:

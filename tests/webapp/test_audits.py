@@ -130,15 +130,19 @@ def test_a_skill_of_the_project_is_run_in_the_same_place(site: Site) -> None:
 
     refused = operator.post(address(site, "stale-notes"), json={"words": "x" * 2001})
     assert (refused.status_code, list(refused.json["error"]["fields"])) == (422, ["words"])
-    asked = operator.post(address(site, "stale-notes"), json={"words": "the <i>folder</i> notes"})
+    older = operator.post(address(site, "stale-notes"), json={"revision": "b" * 64})
+    assert (older.status_code, "was changed" in older.json["error"]["message"]) == (409, True)
+    wanted = {"revision": "a" * 64, "words": "the <i>folder</i> notes"}
+    asked = operator.post(address(site, "stale-notes"), json=wanted)
     assert (asked.status_code, asked.json["run"]["audit"]) == (202, "stale-notes")
+    assert asked.json["run"]["revision"] == "a" * 64
     other = operator.post(address(site, "stale-notes"), json={"words": "another"})
     assert (other.status_code, "other words" in other.json["error"]["message"]) == (409, True)
 
     held = Inspection.hold(UUID(asked.json["run"]["id"]))
     token = held.claim("here:1")
     assert token
-    assert held.done(token, (), "bulma", said="One **note** is <script>stale</script>.")
+    assert held.done(token, (), "bulma", said="One **note** is <script>stale\u202e</script>.")
     stale = factories.finding("n.md", audit="stale-notes", rule="other")
     factories.Task.from_finding(site.project.id, stale, "bulma")
     db.session.commit()
@@ -146,7 +150,7 @@ def test_a_skill_of_the_project_is_run_in_the_same_place(site: Site) -> None:
     assert tabs(said) == ["Tasks1 open", "Ops Check", "QA Audit", "Security Audit", "stale-notes1 found warn"]
     for words in (
         "<strong>note</strong>",
-        "&lt;script&gt;",
+        "&lt;script&gt;stale⟨U+202E⟩",
         "the &lt;i&gt;folder&lt;/i&gt; notes",
         "0 findings",
     ):
@@ -157,6 +161,8 @@ def test_a_skill_of_the_project_is_run_in_the_same_place(site: Site) -> None:
 
     labs.write(site.project.id, {"skills": False})
     db.session.commit()
-    for name in ("stale-notes", "oasis-op"):
+    factories.skill(site.project, "never-run", source="project")
+    db.session.commit()
+    for name in ("never-run", "oasis-op"):
         assert viewer.get(f"/{site.project.key}/tasks/{name}").status_code == 404
         assert operator.post(address(site, name), json={}).status_code == 404

@@ -52,7 +52,7 @@ class Gone(ma.Schema):
 
 class AuditResult(ma.Schema):
     by = fields.String(allow_none=True, metadata={"description": "The agent that judged; null: a rule check"})
-    note = fields.String(metadata={"description": "Why no agent judged"})
+    note = fields.String(metadata={"description": "Why no agent judged, or why it ended early"})
     said = fields.String(metadata={"description": "The agent's answer, in Markdown"})
     rules = fields.List(fields.Nested(Checked))
     findings = fields.List(fields.Nested(Found))
@@ -63,6 +63,9 @@ class AuditRun(ma.Schema):
     id = fields.UUID()
     project_id = fields.UUID()
     audit = fields.String(metadata={"description": "The key of the skill"})
+    revision = fields.String(
+        allow_none=True, metadata={"description": "Of a skill of the project's own: as it was asked for"}
+    )
     status = fields.String()
     attempt = fields.Integer()
     created_at = fields.DateTime()
@@ -84,6 +87,9 @@ class AuditWanted(ma.Schema):
         metadata={
             "description": "What it is about, at most 2,000 characters; for a skill of the project's own"
         },
+    )
+    revision = fields.String(
+        load_default=None, allow_none=True, metadata={"description": "As you saw it; another one is not run"}
     )
 
 
@@ -107,14 +113,14 @@ def index(project_id: UUID, name: str) -> Response:
 @policy("audit.run")
 @bp.arguments(AuditWanted)
 @bp.response(202, AuditAsked)
-def run(wanted: dict[str, str], project_id: UUID, name: str) -> tuple[Response, int]:
+def run(wanted: dict[str, Any], project_id: UUID, name: str) -> tuple[Response, int]:
     """Let the audit be made, or the skill be run; while one is open, that is it.
 
     It reads, and makes tasks of what it finds. `backup`: it waits until a worker of runs is back. 409 where
     the skill cannot be run, or the open one was told other words.
     """
     _is_there(project_id, name)
-    made = Inspection.ask_for(project_id, name, current_user(), wanted["words"])
+    made = Inspection.ask_for(project_id, name, current_user(), wanted["words"], wanted["revision"])
     said = {"mode": direct_or_queued(RUNS), "run": _said(made)}
     db.session.commit()
     return jsonify(said), 202
@@ -139,4 +145,5 @@ def _is_there(project_id: UUID, name: str) -> None:
 
 def _said(run: Run) -> dict[str, Any]:
     row = says(run)
-    return {name: row[name] for name in AuditRun().fields if name != "result"} | {"result": run.result}
+    own = {"result": run.result, "revision": run.params.get("revision")}
+    return {name: row[name] for name in AuditRun().fields if name not in own} | own

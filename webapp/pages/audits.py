@@ -8,15 +8,15 @@ from flask import Blueprint, render_template
 from models.errors import NotFound
 from models.inspection import LONGEST_WORDS, is_there, skill_of
 from models.labs import enabled
-from models.markup import render
 from models.run import AUDITS, Run, audit_name
+from models.secret import digest
 from models.skill import FLAG, Skill
 from models.task import PRIORITIES
 from models.task_list import GRAVE, open_by_tab
 from models.worker import RUNS
 from queues.direct import direct_or_queued
 from realtime import health
-from webapp import rendering, visible
+from webapp import compared, rendering, visible
 from webapp.auth import current_project, policy
 
 bp = Blueprint("audit_pages", __name__)
@@ -36,8 +36,6 @@ class Report:
     passed: list[dict[str, Any]]
     titles: dict[str, str]
     """What each rule looks at."""
-    said: str
-    """The agent's answer, as HTML; empty where there is none."""
 
     @classmethod
     def of(cls, run: Run) -> "Report":
@@ -54,7 +52,6 @@ class Report:
             [rule for rule in rules if not rule["ran"]],
             [rule for rule in rules if rule["ran"] and not rule["found"]],
             {rule["rule"]: rule["title"] for rule in rules},
-            render(said["said"]).html if said.get("said") else "",
         )
 
     @property
@@ -81,6 +78,8 @@ def show(project_key: str, audit: str) -> str:
     if not is_there(project_id, audit):
         raise NotFound
     reports = [Report.of(run) for run in Run.audits(project_id, audit)]
+    report = next((one for one in reports if one.run.status == "success"), None)
+    said = str((report.run.result or {}).get("said", "")) if report is not None else ""
     return render_template(
         "tasks/audit.html",
         **(rendering.page_layout() | {"health": health.status(RUNS), "executor_queue": RUNS}),
@@ -92,7 +91,8 @@ def show(project_key: str, audit: str) -> str:
         running=Run.open_audit(project_id, audit),
         executor=direct_or_queued(RUNS) == "direct",
         reports=reports,
-        report=next((one for one in reports if one.run.status == "success"), None),
+        report=report,
+        said=compared.html_of(said, digest(said)) if said else "",
         skill=_skill(audit),
     )
 
