@@ -19,8 +19,8 @@ from tests.support.redis import RedisServer
 class Stage:
     """A folder of its own; what runs in it ends with it."""
 
-    def __init__(self, folder: Path, ends: ExitStack) -> None:
-        self.folder, self._ends = folder, ends
+    def __init__(self, folder: Path, ends: ExitStack, process: type[Process] = Process) -> None:
+        self.folder, self._ends, self._process = folder, ends, process
         self._databases: dict[str, SqliteDatabases | PostgresqlDatabases] = {}
         self._names = 0
 
@@ -45,7 +45,7 @@ class Stage:
 
     def live(self, database: Database, **variables: str) -> Live:
         """The product's own processes, none of which is started yet."""
-        live = Live(database, self.redis(), self._new_folder("live"), variables)
+        live = Live(database, self.redis(), self._new_folder("live"), variables, self._process)
         self._ends.callback(live.end)
         return live
 
@@ -67,7 +67,7 @@ class Stage:
 
     def _started(self, name: str, command: list[str], environ: dict[str, str], port: int) -> "Server":
         self._names += 1
-        process = Process(f"{name}-{self._names}", command, environ, self.folder)
+        process = self._process(f"{name}-{self._names}", command, environ, self.folder)
         self._ends.callback(process.end)
         process.start()
         server = Server(process, port)
@@ -92,9 +92,10 @@ class Server:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def stage(process: type[Process] = Process) -> Iterator[Stage]:
+    """Where processes are started as this kind of process starts them."""
     with ExitStack() as ends:
         # A short path, for the unix sockets in it; PostgreSQL's own user passes through.
         folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp")))
         folder.chmod(0o755)
-        yield Stage(folder, ends)
+        yield Stage(folder, ends, process)

@@ -13,13 +13,14 @@ from bench.__main__ import BENCHMARKS
 from bench.measure import QUICK, Effort, Outcome, Row, at_least, at_most, interleaved, percentile, short
 from bench.screens import Screen, nobody
 from bench.servers import Stage, stage
+from tests.support.forked import Forked
 
 BRIEF = Effort(rounds=1, seconds=0.6, quick=True)
 
 
 @pytest.fixture(scope="module")
 def room() -> Iterator[Stage]:
-    with stage() as room:
+    with stage(Forked) as room:
         yield room
 
 
