@@ -15,8 +15,8 @@ BENCHMARKS = {
     "threads": "opening a thread of 1,000,000 messages",
     "firstload": "what a browser loads at first",
     "approvals": "from Approve until the effect has started",
-    "tasks": "opening the tasks page of a project with 10,000 tasks",
     "cards": "opening a room in which 500 proposals wait",
+    "tasks": "opening the tasks page of a project with 10,000 tasks",
     "taskthread": "opening a task's thread of 10,000 events, and 10,000 events and lines of a run",
 }
 

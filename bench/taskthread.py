@@ -1,4 +1,4 @@
-"""(j) A task's thread of 10,000 events, and 10,000 events and lines of a run as they happen."""
+"""(k) A task's thread of 10,000 events, and 10,000 events and lines of a run as they happen."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ def run(stage: Stage, effort: Effort) -> Outcome:
     for kind, name in effort.databases.items():
         database = stage.database(kind)
         rows += _opening(stage, effort, database, name) + _running(stage, effort, database, name)
-    return Outcome("(j) A task's thread, and its runs as they happen", rows, NOTES)
+    return Outcome("(k) A task's thread, and its runs as they happen", rows, NOTES)
 
 
 def _opening(stage: Stage, effort: Effort, database: Database, name: str) -> list[Row]:
