@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 from sqlalchemy import event
 
 import models.base
-from tests.support import browser, dealing, routing
+from tests.support import browser, dealing
 from tests.support.browser import Screens
 from tests.support.client import StrictClient
 from tests.support.databases import SECRET_KEY, Database, PostgresqlDatabases, SqliteDatabases, keep
@@ -45,7 +45,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    routing.compile_late()
     config.addinivalue_line("markers", "databases(*kinds): run on these databases only")
     config.addinivalue_line("markers", "environ(**variables): more settings for `live`")
 

@@ -42,7 +42,6 @@ def load(name: str) -> None:
         # What a command runs as __main__, it has not imported.
         if hasattr(sys.modules[module], "main"):
             del sys.modules[module]
-    import_module("tests.support.routing").compile_late()
 
 
 def _wait_for_orders(orders: socket.socket) -> dict[str, Any] | None:
