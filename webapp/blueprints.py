@@ -2,9 +2,8 @@
 
 from importlib import import_module
 
-from apispec import APISpec
 from flask import Flask
-from flask_smorest import Api, Blueprint
+from flask_smorest import Api
 
 from webapp.schemas import Error
 
@@ -31,35 +30,14 @@ SECURITY = {
 
 
 class Described(Api):
-    """The OpenAPI description; errors are answered by webapp/errors.py, for the whole application.
-
-    It is made when somebody asks for it: that takes half as long as all else of a process's start.
-    """
+    """The OpenAPI description; errors are answered by webapp/errors.py, for the whole application."""
 
     ERROR_SCHEMA = Error
 
     def __init__(self, app: Flask) -> None:
-        self._undescribed: list[Blueprint] = []
         super().__init__(app, spec_kwargs={"security": [{name: []} for name in SECURITY]})
         for name, scheme in SECURITY.items():
-            self._spec.components.security_scheme(name, scheme)
-
-    @property
-    def spec(self) -> APISpec:
-        undescribed, self._undescribed = self._undescribed, []
-        for blueprint in undescribed:
-            blueprint.register_views_in_doc(self, self._app, self._spec, name=blueprint.name, parameters=None)
-            self._spec.tag({"name": blueprint.name, "description": blueprint.description})
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: APISpec) -> None:
-        self._spec = spec
-
-    def register_blueprint(self, blueprint: Blueprint) -> None:
-        self._app.extensions["flask-smorest"]["blp_name_to_api"][blueprint.name] = self
-        self._app.register_blueprint(blueprint)
-        self._undescribed.append(blueprint)
+            self.spec.components.security_scheme(name, scheme)
 
     def _register_error_handlers(self) -> None:
         pass
