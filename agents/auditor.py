@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
-from agents.context import Docs, Pack, at_work, introduced
+from agents.context import Pack, at_work, informed
 from agents.prompts import prompt
 from agents.quoting import boundary, capped, quote
 from agents.turn import Turn
@@ -24,12 +24,9 @@ def pack(run_id: UUID, looked: Sequence[Looked]) -> Pack:
     """Runs in a read transaction."""
     run = db.session.get_one(Run, run_id)
     agent, project = at_work(run.project_id, str(run.params["agent_key"]))
-    docs = Docs(project.id)
     system = prompt(
         "audit",
-        **introduced(agent, project),
-        mission=docs.mission,
-        docs=docs.of(agent.key),
+        **informed(agent, project),
         audit=AUDITS[str(run.audit)],
         skill=_skill(str(run.audit)),
         other=OTHER,

@@ -141,6 +141,12 @@ def introduced(agent: Agent, project: Project) -> dict[str, str]:
     }
 
 
+def informed(agent: Agent, project: Project) -> dict[str, str]:
+    """The same, with what the project is for and which documents there are."""
+    docs = Docs(project.id)
+    return introduced(agent, project) | {"mission": docs.mission, "docs": docs.of(agent.key)}
+
+
 def at_work(project_id: UUID, agent_key: str) -> tuple[Agent, Project]:
     """Who does a run, and where; he may be archived meanwhile."""
     agent = Agent.by_key(project_id, agent_key, archived=True)

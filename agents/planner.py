@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from agents.authors import Authors
-from agents.context import Docs, Pack, at_work, introduced
+from agents.context import Pack, at_work, informed
 from agents.prompts import prompt
 from agents.quoting import boundary, capped, quote
 from agents.turn import Turn
@@ -37,12 +37,9 @@ def pack(run_id: UUID) -> Pack:
 
 
 def _system(agent: Agent, project: Project) -> str:
-    docs = Docs(project.id)
     return prompt(
         "plan",
-        **introduced(agent, project),
-        mission=docs.mission,
-        docs=docs.of(agent.key),
+        **informed(agent, project),
         steps=str(MOST_STEPS),
     )
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from agents.context import Docs, Pack, at_work, introduced
+from agents.context import Pack, at_work, informed
 from agents.prompts import prompt
 from agents.quoting import boundary, capped, quote, storable
 from agents.turn import Turn
@@ -21,12 +21,9 @@ def pack(run_id: UUID, manifest: bytes) -> Pack:
     """`manifest` is the SKILL.md of the revision that was asked for. Runs in a read transaction."""
     run = db.session.get_one(Run, run_id)
     agent, project = at_work(run.project_id, str(run.params["agent_key"]))
-    docs = Docs(project.id)
     system = prompt(
         "skill",
-        **introduced(agent, project),
-        mission=docs.mission,
-        docs=docs.of(agent.key),
+        **informed(agent, project),
         other=OTHER,
     )
     text, code = storable(manifest.decode("utf-8", "replace")), boundary()

@@ -133,7 +133,7 @@ class TaskEvent(Row, Model):
             before, after = str(meta.get("before")), str(meta.get("after"))
             if "scheduled_time" in meta:
                 return "chose a time for the plan"
-            if (before, after) == ("pending", "planning") and self.author != "ui":
+            if (before, after) == ("pending", "planning") and self.author != UI:
                 return "began to plan, at the time that was chosen"
             if before == "executing" and self.user_id is not None and after in SETTLED:
                 return SETTLED[after]

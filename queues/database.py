@@ -36,19 +36,19 @@ class DatabaseThread:
 
     async def write(self, step: Callable[..., T], *args: Any) -> T:
         """Run `step(*args)` and commit. Raises what it raises, and then nothing was changed."""
-        result: T = await self._run(self._write, step, args)
+        result: T = await self._run(self._write, step, *args)
         return result
 
     async def write_then_read(
         self, step: Callable[..., T], then: Callable[[T], U], *args: Any
     ) -> tuple[T, U | None]:
         """Write, and read `then(result)` before anything else has its turn; None if that cannot be read."""
-        result: tuple[T, U | None] = await self._run(self._write_then_read, step, (then, *args))
+        result: tuple[T, U | None] = await self._run(self._write_then_read, step, then, *args)
         return result
 
     async def read(self, step: Callable[..., T], *args: Any) -> T:
         """Run `step(*args)` in a read-only snapshot."""
-        result: T = await self._run(self._read, step, args)
+        result: T = await self._run(self._read, step, *args)
         return result
 
     async def certainly(self, way: Callable[..., Awaitable[Any]], step: Callable[..., T], *args: Any) -> T:
@@ -68,24 +68,25 @@ class DatabaseThread:
         """Take no more steps; one that runs still ends by itself, for which this may wait."""
         self._thread.shutdown(wait=wait, cancel_futures=True)
 
-    async def _run(self, way: Callable[..., Any], step: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, way, step, args)
+    async def _run(self, way: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, way, *args)
 
-    def _write(self, step: Callable[..., T], args: tuple[Any, ...]) -> T:
+    def _write(self, step: Callable[..., T], *args: Any) -> T:
         with self._app.app_context():
             result = step(*args)
             db.session.commit()
             return result
 
-    def _write_then_read(self, step: Callable[..., T], args: tuple[Any, ...]) -> tuple[T, Any]:
-        then, *rest = args
-        result = self._write(step, tuple(rest))
+    def _write_then_read(
+        self, step: Callable[..., T], then: Callable[[T], U], *args: Any
+    ) -> tuple[T, U | None]:
+        result = self._write(step, *args)
         try:
-            return result, self._read(then, (result,))
+            return result, self._read(then, result)
         except Exception:  # what was written stands, and its caller must know it
             log.exception("what follows from %s cannot be read", step.__name__)
             return result, None
 
-    def _read(self, step: Callable[..., T], args: tuple[Any, ...]) -> T:
+    def _read(self, step: Callable[..., T], *args: Any) -> T:
         with self._app.app_context(), reading():
             return step(*args)

@@ -72,7 +72,7 @@ async def carry_out(turns: Turns, claimed: Claimed) -> None:
     workspace = turns.workspace(claimed.project_key)
     job: Job = "audit" if asked.revision is None else "skill"
     shell = turns.shell(job, workspace, claimed.run_id)
-    look = _audit if asked.revision is None else _skill
+    look = _audit if job == "audit" else _skill
     try:
         judged = await look(turns, claimed, asked, workspace, shell)
     except NotMade as why:

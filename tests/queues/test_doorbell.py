@@ -12,10 +12,13 @@ from flask import Flask, current_app
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from agents.provider import ProviderSettings
 from agents.wire import Say
 from models import Delivery, db
+from models.errors import Busy
 from models.message import Answer
 from queues import doorbell, listener, loop
+from queues.actions.worker import Doing, RunWorker
 from queues.chat import ChatWorker
 from queues.doorbell import LOOK, WorkerBell, channel, ring_once, rq_queue
 from tests.queues.conftest import Published, Running
@@ -326,3 +329,29 @@ def test_two_installations_on_one_redis_do_not_hear_each_other() -> None:
     assert channel("the key of one installation") != channel("the key of another")
     assert "key" not in channel("the key of one installation")
     assert rq_queue("the key of one installation") != rq_queue("the key of another")
+
+
+@pytest.mark.databases("sqlite")
+def test_leases_that_could_not_be_renewed_are_renewed_at_the_next_round(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not five seconds later: that the database was away must not cost what is held."""
+    worker, tries = RunWorker(app, lambda: ProviderSettings()), []
+
+    async def write(step: Any, tokens: list[str]) -> dict[str, str | None]:
+        tries.append(tokens)
+        if len(tries) == 1:
+            raise Busy("the database is busy")
+        return {"token": None}
+
+    async def rounds() -> None:
+        with pytest.raises(Busy):
+            await worker.keep()
+        await worker.keep()
+        await worker.keep()
+
+    monkeypatch.setattr(worker, "_live", {"token": Doing(None)})  # type: ignore[arg-type]
+    monkeypatch.setattr(worker._database, "write", write)
+    asyncio.run(rounds())
+    worker._database.close()
+    assert tries == [["token"], ["token"]], "once more, and then not before it is due"

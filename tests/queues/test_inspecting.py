@@ -26,6 +26,7 @@ from models.task import LONGEST_DESCRIPTION
 from models.workspace import Workspace
 from queues.actions.worker import RunWorker
 from queues.sweeper import Sweeper
+from realtime.publication import on_commit
 from tests import factories
 from tests.queues.crew import Crew
 from tests.queues.in_thread import InThread
@@ -285,9 +286,13 @@ class TestRuns:
         waiting, begun = desk.ask("ops-check"), desk.ask("qa-audit")
         token = Inspection.hold(begun).claim("host:1")
         assert token is not None
+        rung: list[frozenset[str]] = []
+        deaf = on_commit(lambda committed: rung.append(committed.work))
         for name in ("ops-check", "qa-audit"):
             Inspection.stop(desk.crew.project.id, name, desk.crew.mara)
-        db.session.commit()
+            db.session.commit()
+        deaf()
+        assert rung == [frozenset(), {"runs"}], "its worker hears of it; where none has it, nobody needs to"
         assert Inspection.hold(waiting).claim("host:1") is None
         assert not Inspection.hold(begun).done(token, saw(fact()))
         assert desk.tasks() == []
