@@ -5,6 +5,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import socketio
@@ -26,7 +27,7 @@ MOST_PACKETS = 2000
 MOST_BYTES = 8 << 20
 """What may wait for one reader; who falls further behind is cut off and catches up from its seq."""
 CHUNK_BYTES = 256 << 10
-DEFERRED_AT_ONCE = 64
+PUT_OFF_AT_ONCE = 64
 HEAD_SECONDS = 20
 FRAMES_PER_10_SECONDS = 600
 TOO_BIG, TOO_MANY = 1009, 1008
@@ -46,9 +47,10 @@ class Outbox:
     take waits here for the writer, and everything later queues up behind it: order holds always.
     """
 
-    __slots__ = ("_bytes", "_ended", "_frames", "_pause", "_socket", "free", "send")
+    __slots__ = ("_bytes", "_ended", "_frames", "_pause", "_send_late", "_socket", "free", "send")
 
-    def __init__(self) -> None:
+    def __init__(self, send_late: Callable[[], None]) -> None:
+        self._send_late = send_late
         self._frames: deque[bytes] = deque()
         self._bytes = 0
         self._ended = False
@@ -80,6 +82,7 @@ class Outbox:
     # What Engine.IO calls.
 
     def put(self, packet: Any) -> None:
+        self._send_late()  # was said before this, and an answer or the end must not overtake it
         if packet is not None:
             self.write(frame(packet.encode()))
         else:
@@ -114,26 +117,6 @@ class Outbox:
     def keep(self, data: bytes) -> None:
         """Leave it to the writer."""
         if self._append(data):
-            self._wake()
-
-    def defer(self, data: bytes) -> bool:
-        """Keep for `flush`; True when it is the first to wait, so that the caller must flush."""
-        first = not self._frames
-        if self._append(data) and len(self._frames) % DEFERRED_AT_ONCE == 0:
-            self.flush()
-        return first
-
-    def flush(self) -> None:
-        """Send what was deferred in one piece, unless the writer is at it."""
-        if self._pause is None or not self._frames:
-            return
-        data = self._take()
-        sent = self._try(data)
-        if sent < len(data):
-            self._frames.appendleft(data[sent:])
-            self._bytes += len(data) - sent
-        self.free = not self._frames
-        if self._frames:
             self._wake()
 
     def cut(self) -> None:
@@ -186,15 +169,16 @@ class Outbox:
 class FanOut(socketio.Manager):
     """Rooms of one process, whose broadcasts go to the outboxes of their sockets.
 
-    The first broadcast of a tick is sent at once. Further ones wait for the end of the tick and leave
-    in one send per socket; as long as ticks stay busy, so does this. A single broadcast is fast, a
-    burst costs little more than one.
+    The first broadcast of a tick is sent at once. Further ones wait for the end of the tick, where those
+    that go to the same sockets leave in one send each; as long as ticks stay busy, so does this. A single
+    broadcast is fast, a burst costs little more than one.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._rooms: dict[str, list[Outbox]] = {}
-        self._late: list[Outbox] = []
+        self._late: list[tuple[list[Outbox], list[bytes]]] = []
+        """Who waits for the end of the tick, and for what, in the order in which it was said."""
         self._busy = False
         self.pressed = 0
         """Broadcasts since the hub last had its turn."""
@@ -231,32 +215,32 @@ class FanOut(socketio.Manager):
     def broadcast(self, data: bytes, boxes: list[Outbox]) -> None:
         self.pressed += 1
         if self._busy:
-            self._late += [box for box in boxes if box.defer(data)]
+            self._put_off(data, boxes)
             return
         self._busy = True
         get_hub().schedule_call_global(0, self._end_of_tick)
-        size = len(data)
-        for box in boxes:  # what Outbox.write does, without the price of calling it
-            if not box.free:
-                box.keep(data)
-                continue
-            try:
-                sent = box.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                continue
-            if sent != size:
-                box.keep(data[sent:])
+        _send(data, boxes)
+
+    def _put_off(self, data: bytes, boxes: list[Outbox]) -> None:
+        if not self._late or self._late[-1][0] is not boxes:
+            self._late.append((boxes, []))
+        waiting = self._late[-1][1]
+        waiting.append(data)
+        if len(waiting) == PUT_OFF_AT_ONCE:
+            self.send_late()
+
+    def send_late(self) -> None:
+        """Send what was put off."""
+        late, self._late = self._late, []
+        for boxes, waiting in late:
+            _send(b"".join(waiting), boxes)
 
     def _end_of_tick(self) -> None:
         self.pressed = 0
-        late, self._late = self._late, []
-        for box in late:
-            box.flush()
-        self._busy = bool(late)
-        if late:
+        self._busy = bool(self._late)
+        if self._busy:
             get_hub().schedule_call_global(0, self._end_of_tick)
+            self.send_late()
 
     def _boxes(self, namespace: str, room: str, skip_sid: Any) -> list[Outbox]:
         sockets = self.server.eio.sockets
@@ -269,6 +253,23 @@ class FanOut(socketio.Manager):
             members = self.get_participants(namespace, room)
             boxes = self._rooms[room] = [sockets[eio].queue for _, eio in members if eio in sockets]
         return boxes
+
+
+def _send(data: bytes, boxes: list[Outbox]) -> None:
+    """Write to each what Outbox.write does, without the price of calling it."""
+    size = len(data)
+    for box in boxes:
+        if not box.free:
+            box.keep(data)
+            continue
+        try:
+            sent = box.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            continue
+        if sent != size:
+            box.keep(data[sent:])
 
 
 class WebSocket(WebSocketWSGI):
@@ -339,4 +340,6 @@ class Protocol(wsgi.HttpProtocol):
 def install(socketio: SocketIO) -> None:
     """Let the Engine.IO server make our outboxes and websockets."""
     engine = socketio.server.eio
-    engine._async = {**engine._async, "queue": Outbox, "websocket": WebSocket}
+    fan_out: FanOut = socketio.server.manager
+    outbox = partial(Outbox, fan_out.send_late)
+    engine._async = {**engine._async, "queue": outbox, "websocket": WebSocket}

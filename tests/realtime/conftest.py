@@ -52,8 +52,8 @@ class Web(Forked):
         state: dict[str, Any] = httpx2.get(f"{self.url}/state", timeout=10).json()
         return state
 
-    def broadcast(self, stream: str, count: int = 1, size: int = 10, first: int = 0) -> None:
-        ask = {"stream": stream, "count": str(count), "size": str(size), "first": str(first)}
+    def broadcast(self, *streams: str, count: int = 1, size: int = 10, first: int = 0) -> None:
+        ask = {"stream": streams, "count": str(count), "size": str(size), "first": str(first)}
         httpx2.post(f"{self.url}/emit", params=ask, timeout=30).raise_for_status()
 
     def _answers(self) -> bool:

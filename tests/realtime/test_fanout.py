@@ -99,6 +99,20 @@ def test_a_burst_to_a_healthy_reader_is_complete(house: House) -> None:
     assert numbers(normal, 2000) == list(range(2000))
 
 
+@pytest.mark.parametrize(("control", "ordered"), [("", True), ("sort by stream", False)])
+def test_what_one_page_hears_of_two_streams_comes_in_the_order_in_which_it_was_said(
+    house: House, control: str, ordered: bool
+) -> None:
+    web = house.web(CONTROL=control)
+    project = house.project()
+    person = house.person(project)
+    page = house.page(web, house.session(person), f"project:{project}", f"user:{person}")
+
+    web.broadcast(f"project:{project}", f"user:{person}", count=300)
+
+    assert (numbers(page, 600) == [number for number in range(300) for _ in "12"]) is ordered
+
+
 def test_answers_and_broadcasts_to_a_slow_reader_do_not_mix(house: House) -> None:
     web = house.web()
     stream, slow, normal = slow_and_normal(house, web)

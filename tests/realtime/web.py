@@ -34,11 +34,12 @@ def create_app() -> Flask:
 
 
 def emit() -> str:
-    """Broadcast `count` packets of `size` bytes to `stream`, numbered from `first`."""
+    """Broadcast `count` packets of `size` bytes to each `stream` in turn, numbered from `first`."""
     ask = request.args
     realtime = _realtime()
     for number in range(int(ask["first"]), int(ask["first"]) + int(ask["count"])):
-        realtime.emit("m", {"i": number, "d": "x" * int(ask["size"])}, ask["stream"])
+        for stream in ask.getlist("stream"):
+            realtime.emit("m", {"i": number, "d": "x" * int(ask["size"])}, stream)
     return "done"
 
 
@@ -93,6 +94,19 @@ def jump_the_queue() -> None:
     fanout.FanOut.broadcast = broadcast  # type: ignore[method-assign]
 
 
+def sort_by_stream() -> None:
+    """What waits is put together by its stream, whatever was said between."""
+
+    def put_off(self: fanout.FanOut, data: bytes, boxes: list[fanout.Outbox]) -> None:
+        late = next((late for of, late in self._late if of is boxes), None)
+        if late is None:
+            self._late.append((boxes, [data]))
+        else:
+            late.append(data)
+
+    fanout.FanOut._put_off = put_off  # type: ignore[method-assign]
+
+
 def trust_for_ever() -> None:
     """Rights are looked at when a page joins, and never again."""
     server.Server._recheck = lambda self, callers: None  # type: ignore[method-assign]
@@ -116,6 +130,7 @@ def hurry() -> None:
 CONTROLS: dict[str, Any] = {
     "hurry": hurry,
     "jump the queue": jump_the_queue,
+    "sort by stream": sort_by_stream,
     "trust for ever": trust_for_ever,
     "keep everything": keep_everything,
     "leave doors open": leave_doors_open,
