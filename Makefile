@@ -42,7 +42,7 @@ bench: ## measure the promises, each against a limit or a peer, into bench/RESUL
 
 chaos: ## the long fault runs, of which `make test` runs a twentieth
 	@$(SETUP) test
-	@CHAOS=20 $(PYTHON) -m pytest $(ARGS) tests/faults tests/queues/test_killed.py \
+	@CHAOS=20 $(PYTHON) -m pytest $(ARGS) -o faulthandler_timeout=1800 tests/faults tests/queues/test_killed.py \
 		tests/queues/test_actions_killed.py tests/queues/test_pipeline_killed.py \
 		tests/queues/test_inspecting.py tests/queues/test_any_order.py tests/models/test_deciding.py \
 		tests/webapp/test_fuzz.py
