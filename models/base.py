@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -236,6 +236,21 @@ def _begin_sqlite(driver: Any, read_only: bool) -> None:
             if time.monotonic() > deadline:
                 raise Busy("the database is busy, try again in a moment") from error
             time.sleep(random.uniform(*BUSY_PAUSE))
+
+
+@event.listens_for(Engine, "rollback")
+def _end_snapshot(connection: Connection) -> None:
+    """What only read is committed: after a ROLLBACK the driver forgets all statements that it prepared.
+
+    Half of what PostgreSQL computed for an answer was parsing and planning the same statements anew.
+    """
+    if connection.dialect.name != "postgresql" or connection.closed or connection.invalidated:
+        return
+    driver: Any = connection.connection.dbapi_connection
+    if driver.read_only and driver.info.transaction_status.name == "INTRANS":
+        # Where it is gone, the rollback that follows finds that, and says it.
+        with suppress(connection.dialect.loaded_dbapi.OperationalError):
+            driver.commit()
 
 
 def _begin_postgresql(driver: Any, read_only: bool) -> None:

@@ -256,7 +256,7 @@ class FanOut(socketio.Manager):
 
 
 def _send(data: bytes, boxes: list[Outbox]) -> None:
-    """Write to each what Outbox.write does, without the price of calling it."""
+    """What Outbox.write does, for each of them, without the price of calling it."""
     size = len(data)
     for box in boxes:
         if not box.free:

@@ -6,7 +6,7 @@ import threading
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import select, text
+from sqlalchemy import Engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from models import Delivery, Project, base
@@ -45,6 +45,25 @@ def test_a_reading_transaction_sees_one_snapshot(app: Flask, db: SQLAlchemy) -> 
     db.session.rollback()
     begin_reading(False)
     assert len(db.session.scalars(count).all()) == 1
+
+
+@pytest.mark.databases("postgresql")
+@pytest.mark.parametrize("rolled_back", [False, True])
+def test_what_snapshots_ask_again_and_again_stays_prepared(db: SQLAlchemy, rolled_back: bool) -> None:
+    """The driver prepares what it has sent five times, and forgets all of it at a ROLLBACK (the control)."""
+    if rolled_back:
+        event.remove(Engine, "rollback", base._end_snapshot)
+    try:
+        with db.engine.connect() as connection, reading():
+            for _ in range(7):
+                connection.execute(select(Project.name))
+                connection.rollback()
+            kept = connection.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
+    finally:
+        if rolled_back:
+            event.listen(Engine, "rollback", base._end_snapshot)
+
+    assert bool(kept) is not rolled_back
 
 
 @pytest.mark.databases("sqlite")
