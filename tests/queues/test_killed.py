@@ -10,6 +10,7 @@ from uuid import UUID
 import httpx2
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from models import Delivery, Message, Worker
@@ -87,13 +88,13 @@ def replies(delivery: Delivery) -> int:
 
 
 def pause_outside_transaction(process: Process) -> None:
-    """A process that is stopped while it writes holds SQLite's lock: then try another moment."""
+    """One that is stopped while it writes holds locks: then try another moment."""
 
     def paused() -> bool:
         process.pause()
         try:
-            db.session.execute(select(1))
-        except Busy:
+            db.session.execute(select(Delivery.id).with_for_update(nowait=True))
+        except (Busy, OperationalError):
             process.resume()
             return False
         finally:
