@@ -118,7 +118,8 @@ def deliver(thread: Thread, message: Message, agent_key: str, by_agent: str | No
 
 
 def _to_itself() -> Conflict:
-    return Conflict("an agent does not deliver to itself")
+    why = "is the agent that asks"
+    return Conflict("an agent does not deliver to itself", fields={"target_agent_key": [why]})
 
 
 def _refusal(draft: Draft, quoted: dict[UUID, Message], audience: Audience) -> DomainError | None:

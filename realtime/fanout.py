@@ -336,6 +336,10 @@ class Protocol(wsgi.HttpProtocol):
         with Timeout(HEAD_SECONDS, TimeoutError("a request's head took too long")):
             return bool(super().parse_request())
 
+    def log_message(self, *_: Any) -> None:
+        """What could not be read as a request; its address, which may hold a secret, is not written down."""
+        log.info("a client sent what is no request")
+
 
 def install(socketio: SocketIO) -> None:
     """Let the Engine.IO server make our outboxes and websockets."""

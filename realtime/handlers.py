@@ -138,7 +138,8 @@ def answer(desk: Desk, caller: Caller, name: str, payload: Any) -> Answer:
         caller.until = standing.until
         return {"ok": True, **(event.handle(Call(caller, standing.principal, desk), **words) or {})}
     except ValidationError as error:
-        problems: Any = error.normalized_messages()
+        said = error.normalized_messages()
+        problems = {"payload" if name == "_schema" else name: why for name, why in said.items()}
         raise Refused(_refusal("invalid", "this is not what the event takes", problems)) from None
     except TooMany as error:
         raise Refused(_refusal(error.code, error.message)) from None

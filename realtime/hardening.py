@@ -27,6 +27,10 @@ CONNECTS_PER_MINUTE = 60
 STRIKES = 20
 STRIKES_SECONDS = 60
 EVENTS = (60, 10.0)
+MALFORMED = {
+    "ok": False,
+    "error": {"code": "invalid", "message": "an event has a name and one object", "fields": {}},
+}
 _TYPES = frozenset("01234")
 
 
@@ -189,12 +193,16 @@ class Gate:
                 pass
             case _:
                 self._strike(link)
+                self._acknowledge(link, packet, MALFORMED)
                 return
         try:
             answer = self.answer(link, name, payload)
         except Refused as refused:
             answer = refused.answer
             self._strike(link)
+        self._acknowledge(link, packet, answer)
+
+    def _acknowledge(self, link: Link, packet: TextPacket, answer: dict[str, Any]) -> None:
         if packet.id is not None and link.eio_sid in self.links:
             self.server.eio.send(link.eio_sid, TextPacket(ACK, data=[answer], id=packet.id).encode())
 

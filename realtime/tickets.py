@@ -22,6 +22,6 @@ def redeem(secret_key: str, ticket: object, session_id: UUID) -> bool:
         return False
     try:
         said = URLSafeTimedSerializer(secret_key, salt=_SALT).loads(ticket, max_age=SECONDS)
-    except BadData:
+    except (BadData, UnicodeEncodeError):  # half of a surrogate pair is no text
         return False
     return bool(said == str(session_id))

@@ -67,6 +67,8 @@ def environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
     ):
         if not environ.get(name):
             environ[name] = default()
+    if not (environ["PORT"].isdecimal() and 0 < int(environ["PORT"]) < 1 << 16):
+        raise SystemExit(f"PORT must be a number from 1 to 65535, not {environ['PORT']!r}.")
     if not is_free(int(environ["PORT"])):
         raise SystemExit(f"Port {environ['PORT']} is in use; without PORT a free one is taken.")
     return {name: value for name, value in environ.items() if name != "REDIS_URL" or value}

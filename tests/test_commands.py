@@ -195,6 +195,12 @@ def test_a_busy_port_is_passed_over_or_named() -> None:
     assert run.is_free(port)
 
 
+@pytest.mark.parametrize("port", ["abc", "-1", "0", "65536", "99999", "5000.0"])
+def test_a_port_that_is_none_is_named(port: str) -> None:
+    with pytest.raises(SystemExit, match=f"PORT must be a number from 1 to 65535, not '{port}'"):
+        run.environment({"PATH": "/bin", "PORT": port, "SECRET_KEY": "given"})
+
+
 def test_what_is_given_is_kept_and_what_is_missing_is_filled() -> None:
     given = {"PATH": "/bin", "SECRET_KEY": "given", "REDIS_URL": "", "HOST": "0.0.0.0"}
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
-from sqlalchemy import URL, Engine, create_engine, inspect, make_url
+from sqlalchemy import URL, create_engine, inspect, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -25,6 +25,8 @@ class CannotBackUp(Exception):
 def create(app: Flask) -> Path:
     """A new file with everything in it; CannotBackUp says why there is none."""
     url = _owner(app)
+    if _is_empty(url):
+        raise CannotBackUp("There is nothing to back up: the database has no tables yet.")
     folder = Path(app.config["BACKUP_FOLDER"])
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     try:
@@ -55,8 +57,8 @@ def restore(app: Flask, path: Path) -> Path | None:
         raise CannotBackUp(f"{path} is not a file.")
     _check(url, path)
     _verify_in(url, path)
+    kept = _keep(app, url)
     engine = create_engine(url, poolclass=NullPool)
-    kept = _keep(app, engine)
     heads = readers.heads(engine)
     if _is_sqlite(url):
         _copy(path, Path(str(url.database)), journal="WAL")
@@ -86,14 +88,21 @@ def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def _keep(app: Flask, engine: Engine) -> Path | None:
-    if _is_sqlite(engine.url) and not Path(str(engine.url.database)).exists():
-        return None  # to look would make the file
+def _is_empty(url: URL) -> bool:
+    if _is_sqlite(url) and not Path(str(url.database)).exists():
+        return True  # to look would make the file
     try:
-        return create(app) if inspect(engine).has_table("alembic_version") else None
-    except (CannotBackUp, DBAPIError) as error:
+        return not inspect(create_engine(url, poolclass=NullPool)).has_table("alembic_version")
+    except DBAPIError as error:
+        raise CannotBackUp(f"The database does not answer: {error.orig}.") from None
+
+
+def _keep(app: Flask, url: URL) -> Path | None:
+    try:
+        return None if _is_empty(url) else create(app)
+    except CannotBackUp as error:
         raise CannotBackUp(
-            f"Nothing was replaced, since what is there could not be kept: {getattr(error, 'orig', error)} "
+            f"Nothing was replaced, since what is there could not be kept: {error} "
             "Restore into an empty database, or move this one away."
         ) from None
 

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from models import append_only
 from models.base import db, reading
@@ -53,7 +53,17 @@ def _guarded(check: Callable[[], Check], key: str, name: str, needed: bool) -> C
     except (SQLAlchemyError, sqlite3.Error, Busy) as error:
         db.session.rollback()
         why = type(getattr(error, "orig", None) or error).__name__
-        return Check(key, name, False, f"The database did not answer ({why}).", RELEASE, needed)
+        return Check(key, name, False, f"The database did not answer ({why}).", _remedy(error), needed)
+
+
+def _remedy(error: Exception) -> str:
+    """Missing tables are made by the release step; a server that is away, or another file, are not."""
+    original = getattr(error, "orig", None) or error
+    if db.engine.dialect.name == "postgresql" and isinstance(error, OperationalError):
+        return "pg_isready"
+    if getattr(original, "sqlite_errorname", "") in ("SQLITE_NOTADB", "SQLITE_CANTOPEN"):
+        return "export DATABASE_URL=…"
+    return RELEASE
 
 
 def database() -> Check:

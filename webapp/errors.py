@@ -165,7 +165,7 @@ def _words_of(error: HTTPException) -> str:
     return {
         404: "not found",
         405: "this address does not take that method",
-        413: "the request is larger than this address takes",
+        413: f"the request is larger than the {request.max_content_length or 0:,} bytes that are taken here",
         414: "this address is too long",
     }.get(error.code or 0, error.description or error.name)
 
@@ -191,6 +191,8 @@ def flat(messages: dict[str, Any], prefix: str = "") -> Fields:
     fields: Fields = {}
     for key, value in messages.items():
         name = prefix if not prefix and key in ("json", "query", "form", "headers") else f"{prefix}{key}"
+        if key == "_schema":  # said of the whole, which has no name besides
+            name = prefix.removesuffix(".")
         if isinstance(value, dict):
             fields.update(flat(value, f"{name}." if name else ""))
         else:

@@ -70,7 +70,7 @@ def check(value: Any) -> None:
 
 def _check_text(field: str, text: str) -> None:
     if len(text) > LONGEST_STRING:
-        raise invalid(field, f"is longer than {LONGEST_STRING:,} characters")
+        raise invalid(field, f"is far too long: {len(text):,} characters")  # its own limit may be lower
     if "\0" in text:
         raise invalid(field, "must not hold a NUL character")
     try:

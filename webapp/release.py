@@ -9,6 +9,7 @@ from pathlib import Path
 import flask_migrate
 from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from models import append_only
@@ -27,6 +28,9 @@ def main() -> int:
         say(str(error))
         return 1
     owner = settings["DATABASE_OWNER_URL"] or settings["DATABASE_URL"]
+    if why := unreachable(owner):
+        say(f"nothing was migrated: {why}")
+        return 1
     application = make_url(settings["DATABASE_URL"]).username
     with one_at_a_time(owner):
         try:
@@ -55,6 +59,20 @@ def release(app: Flask, application_role: str | None = None) -> None:
         engine.dispose()
         ballast.lay(app.config["DATABASE_URL"])
         say("the database is up to date" if before == wanted else "the database was migrated")
+
+
+def unreachable(url: str) -> str:
+    """Why this database cannot be used, in one sentence; empty when it can."""
+    place = make_url(url)
+    if place.get_backend_name() == "sqlite" and not Path(str(place.database)).exists():
+        return ""  # it is made
+    try:
+        with create_engine(place, poolclass=NullPool).connect() as connection:
+            inspect(connection).has_table("alembic_version")
+    except DBAPIError as error:
+        said = str(error.orig).strip().partition("\n")[0]
+        return f"the database at {place.render_as_string(hide_password=True)} cannot be used: {said}"
+    return ""
 
 
 def revisions(engine: Engine) -> set[str]:

@@ -94,8 +94,9 @@ class MessageWindow(ma.Schema):
 
     @ma.validates_schema
     def one_place(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if len(data.keys() & {"before", "after", "around"}) > 1:
-            raise ValidationError("give one of before, after and around", "around")
+        given = data.keys() & {"before", "after", "around"}
+        if len(given) > 1:
+            raise ValidationError("give one of before, after and around", max(given))
 
 
 class Flag(fields.Boolean):

@@ -5,6 +5,7 @@ passes would prove nothing.
 """
 
 import json
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -98,6 +99,22 @@ def closes_after_strikes(web: Web, session: Session) -> bool:
     for _ in range(40):
         wire.send('42["nothing we know",1]')
     return closes(wire, 3)
+
+
+@pytest.mark.parametrize(("control", "told"), [("", False), ("tell all", True)])
+def test_what_is_no_request_leaves_no_address_in_the_log(house: House, control: str, told: bool) -> None:
+    """It may hold the secret of a one-time link."""
+    web = house.web(CONTROL=control)
+    for head in (
+        "GET /setup?code=SECRET HTTP/1.1\r\n" + "".join(f"X-{n}: 1\r\n" for n in range(150)),
+        "GET /reset/SECRET HTTP/9.9zz\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", web.port)) as asked:
+            asked.sendall(head.encode() + b"\r\n")
+            answer = asked.recv(1000)
+            assert b"400" in answer or b"431" in answer
+
+    assert ("SECRET" in web.log) is told
 
 
 def closes_on_binary(web: Web, session: Session) -> bool:

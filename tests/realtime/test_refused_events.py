@@ -39,6 +39,15 @@ def test_a_refused_event_is_written_down_once(house: House) -> None:
     ]
 
 
+def test_an_event_of_another_shape_is_answered_too(house: House) -> None:
+    project = house.project()
+    page = house.page(house.web(), house.session(house.person(project)), f"project:{project}")
+
+    for number, said in enumerate(('["typing",{},{}]', "[7]", '["typing",[]]'), start=50):
+        page.send(f"42{number}{said}")
+        assert page.answer(number)["error"]["code"] == "invalid"
+
+
 def refused(house: House) -> list[tuple[str, UUID | None, str]]:
     with house.inside():
         entries: Any = db.session.scalars(select(AuditEntry).order_by(AuditEntry.seq)).all()

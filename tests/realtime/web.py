@@ -122,6 +122,11 @@ def keep_everything() -> None:
     fanout.MOST_PACKETS = fanout.MOST_BYTES = 1 << 40
 
 
+def tell_all() -> None:
+    """What could not be read as a request is written down as it came."""
+    del fanout.Protocol.log_message
+
+
 def hurry() -> None:
     """Not a fault: what waits 20 seconds elsewhere waits one here."""
     wsgi.HALF_OPEN_SECONDS = fanout.HEAD_SECONDS = 1
@@ -134,6 +139,7 @@ CONTROLS: dict[str, Any] = {
     "trust for ever": trust_for_ever,
     "keep everything": keep_everything,
     "leave doors open": leave_doors_open,
+    "tell all": tell_all,
 }
 
 if __name__ == "__main__":

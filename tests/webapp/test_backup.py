@@ -151,6 +151,24 @@ def test_where_nothing_can_be_written_one_sentence_says_so(
         backup.create(app)
 
 
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("there", [True, False])
+def test_of_a_database_without_tables_there_is_no_backup(
+    make_app: Callable[..., Flask], tmp_path: Path, there: bool
+) -> None:
+    empty, folder = tmp_path / "empty.sqlite3", tmp_path / "backups"
+    if there:
+        empty.touch()
+    app = make_app(
+        DATABASE_URL=f"sqlite:///{empty}", DATABASE_OWNER_URL=f"sqlite:///{empty}", BACKUP_FOLDER=str(folder)
+    )
+
+    with pytest.raises(backup.CannotBackUp, match="has no tables yet"):
+        backup.create(app)
+
+    assert (empty.exists(), folder.exists()) == (there, False)
+
+
 def test_what_failed_leaves_no_file_that_looks_like_a_backup(
     owning_app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,7 +233,7 @@ def test_a_database_that_cannot_be_read_is_moved_away_by_a_person(
         Path(f"{there}{end}").unlink(missing_ok=True)
     there.write_bytes(b"this was a database" * 500)
 
-    with pytest.raises(backup.CannotBackUp, match="could not be kept: file is not a database"):
+    with pytest.raises(backup.CannotBackUp, match=r"could not be kept: .*file is not a database"):
         backup.restore(owning_app, path)
     assert there.read_bytes().startswith(b"this was a database")
 

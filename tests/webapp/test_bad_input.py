@@ -69,7 +69,18 @@ def test_a_name_that_hides_or_leaves_its_line_is_refused_at_its_field(
 def test_too_much_is_refused(owner: FlaskClient, site: Site) -> None:
     answer = owner.post(f"{site.api}/invites", data=b" " * (1 << 20) + b"{}", content_type="application/json")
 
-    assert (answer.status_code, answer.json["error"]["code"]) == (413, "too_large")  # type: ignore[index]
+    error = answer.json["error"]  # type: ignore[index]
+    assert (answer.status_code, error["code"]) == (413, "too_large")
+    assert "1,048,576 bytes" in error["message"]
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("body", ["[]", "5", '"x"'])
+def test_what_is_no_object_is_said_of_the_body(owner: FlaskClient, site: Site, body: str) -> None:
+    answer = owner.post(f"{site.api}/invites", data=body, content_type="application/json")
+
+    assert answer.status_code == 422
+    assert list(answer.json["error"]["fields"]) == ["body"]  # type: ignore[index]
 
 
 @pytest.mark.databases("sqlite")

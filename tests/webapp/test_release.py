@@ -44,6 +44,26 @@ def run_release(database: Database, tmp_path: Path) -> "subprocess.Popen[str]":
 # --- release ---
 
 
+@pytest.mark.databases("sqlite")
+def test_a_database_that_cannot_be_used_is_one_sentence_here_and_for_the_doctor(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    """The release step, which makes missing tables, would help neither."""
+    (tmp_path / "letter.txt").write_text("Dear database," * 100)
+    for url, remedy in (
+        ("postgresql+psycopg://somebody:secret@127.0.0.1:1/room", "pg_isready"),
+        (f"sqlite:///{tmp_path}/letter.txt", "export DATABASE_URL=…"),
+    ):
+        done = run_release(Database("", url, url), tmp_path)
+        said = done.communicate(timeout=60)[0]
+
+        assert done.returncode == 1
+        assert re.fullmatch(r"release: nothing was migrated: the database at .* cannot be used: .+\n", said)
+        assert "secret" not in said
+        with make_app(DATABASE_URL=url).app_context():
+            assert {check().command for check in (doctor.database, doctor.migrations)} == {remedy}
+
+
 def test_two_releases_at_once_and_one_after_change_nothing(
     database: Database, db: SQLAlchemy, site: Site, tmp_path: Path
 ) -> None:

@@ -76,12 +76,15 @@ def _again(message_id: UUID, words: dict[str, Any]) -> Message:
     message = visible.message(message_id)
     require("message.post", message.project_id)
     if not message.says(words["message"]):
-        why = "is the id of a message with another text"
-        raise Conflict(f"this message_id {why}", fields={"message_id": [why]})
+        raise _used_before("is the id of a message with another text")
     by_agent = principal().agent_key if principal().kind == "agent" else None
     deliver_to(visible.thread(message.thread_id), message, words["target_agent_key"], by_agent)
     db.session.commit()
     return message
+
+
+def _used_before(why: str) -> Conflict:
+    return Conflict(f"this message_id {why}", fields={"message_id": [why]})
 
 
 def _anew(thread: Thread, words: dict[str, Any]) -> Message:
@@ -92,4 +95,9 @@ def _anew(thread: Thread, words: dict[str, Any]) -> Message:
         client_id=words["message_id"],
         deliver_to=words["target_agent_key"],
     )
-    return gate.enter(gate.Post(principal(), thread.id, draft))
+    try:
+        return gate.enter(gate.Post(principal(), thread.id, draft))
+    except Conflict as refusal:
+        if "client_id" not in refusal.fields:
+            raise
+        raise _used_before("was used for another message") from None

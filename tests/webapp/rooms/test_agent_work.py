@@ -615,7 +615,7 @@ class TestLimits:
             ("finish", {"text": 7}, "text"),
             ("finish", {"usage": {"output": -1}}, "usage.output"),
             ("finish", {"usage": {"output": 10**12}}, "usage.output"),
-            ("finish", {"usage": []}, "usage._schema"),
+            ("finish", {"usage": []}, "usage"),
             ("fail", {}, "reason"),
             ("fail", {"reason": " "}, "reason"),
             ("fail", {"reason": "x" * 301}, "reason"),

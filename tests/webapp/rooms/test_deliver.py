@@ -141,6 +141,17 @@ def test_the_id_of_a_foreign_message_is_just_an_id(house: House, mara: FlaskClie
     assert (made.project_id, made.client_id) == (house.project.id, theirs["id"])
 
 
+def test_an_id_that_was_used_for_another_text_is_named_as_it_was_sent(
+    house: House, mara: FlaskClient
+) -> None:
+    deliver(mara, message_id="mine", message="one")
+
+    answer = deliver(mara, message_id="mine", message="another")
+
+    assert answer.status_code == 409
+    assert list(answer.get_json()["error"]["fields"]) == ["message_id"]
+
+
 def test_a_viewer_delivers_nothing(house: House) -> None:
     assert deliver(house.newcomer("viewer")).status_code == 403
 

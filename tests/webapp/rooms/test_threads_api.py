@@ -73,7 +73,7 @@ class TestPaging:
             ("limit=0", "limit"),
             ("limit=101", "limit"),
             ("limit=many", "limit"),
-            ("before=2&after=3", "around"),
+            ("before=2&after=3", "before"),
         ],
     )
     def test_a_bad_window_is_named(self, house: House, mara: FlaskClient, query: str, field: str) -> None:
