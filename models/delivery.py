@@ -240,11 +240,12 @@ class Delivery(Row, Stateful, Model):
         """Processed: the answer becomes a message. False, and nothing changed, if the lease was lost."""
         from models.posting import answer
 
-        result = {"stopped_by": stopped_by} if stopped_by else {}
+        result: dict[str, Any] = {"stopped_by": stopped_by} if stopped_by else {}
         if not self._end("processed", token, result, usage=usage, partial=""):
             return False
         if said.content.strip():
-            answer(self, said, dict(result), int(usage.get("output", 0)))
+            meta = result | ({"demo": True} if usage.get("demo") else {})
+            answer(self, said, meta, int(usage.get("output", 0)))
         return self._changed()
 
     def fail(self, reason: str, token: str | None = None, usage: dict[str, Any] | None = None) -> bool:

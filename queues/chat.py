@@ -158,7 +158,8 @@ class ChatWorker(WorkerLoop[Answering]):
 
     async def _record(self, one: Answering, outcome: Outcome) -> bool:
         """Write how it ended, in one transaction; False when that was somebody else's to say."""
-        claimed, text, usage = one.claimed, outcome.text, outcome.usage
+        claimed, text = one.claimed, outcome.text
+        usage = outcome.usage | ({"demo": True} if self._provider.demo else {})
         # Long markdown takes a second, which neither a transaction nor the other answers may wait for.
         said = await asyncio.to_thread(Answer.of, text)
         certainly = partial(self._database.certainly, self._database.write)

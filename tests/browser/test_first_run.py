@@ -47,6 +47,10 @@ def test_a_new_team_sets_up_invites_and_talks(live: Live, screens: Screens) -> N
     mara.say("Hello, who is here?")
     answer = page.locator('article.msg[data-seq][data-kind="agent"]')
     expect(answer).to_have_count(1, timeout=SLOW)
+    label = "e => getComputedStyle(e.querySelector('.role'), '::after').content"
+    assert "demo" in answer.evaluate(label)
+    page.evaluate("document.body.classList.remove('demo')")  # as if a model were connected later
+    assert "demo" in answer.evaluate(label)
     expect(mara.message("who is here?").locator(".delivery")).to_have_attribute("data-state", "processed")
 
     page.goto("/oasis/settings/people")

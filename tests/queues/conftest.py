@@ -41,14 +41,14 @@ class Published:
 
 
 class Running(InThread):
-    """A chat worker, with a script for a model."""
+    """A chat worker, with a script for a model; without one the demo answers."""
 
     def __init__(self, app: Flask, script: Any) -> None:
         self.bus = Published()
         app.extensions["bus"] = self.bus
         self.transport = ScriptedTransport(script)
         settings = ProviderSettings(api_key="key", transport=self.transport)
-        super().__init__(app, ChatWorker(app, settings))
+        super().__init__(app, ChatWorker(app, settings if script else ProviderSettings(demo_delay=0)))
 
     def deltas(self) -> list[dict[str, Any]]:
         return self.bus.of("delta")

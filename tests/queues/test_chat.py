@@ -31,9 +31,21 @@ def test_a_delivery_is_answered_in_the_thread(crew: Crew, start: Start) -> None:
     ended = crew.wait(asked, "processed")
     answer = crew.answer_of(asked)
     assert answer is not None
-    assert (answer.content, answer.author_key) == ("Hello there.", "trunks")
+    assert (answer.content, answer.author_key, answer.meta) == ("Hello there.", "trunks", {})
     assert (ended.attempts, ended.usage["output"]) == (1, 7)
     assert crew.doing("trunks") == "idle"
+
+
+def test_an_answer_of_the_demo_is_one_for_ever(crew: Crew, start: Start) -> None:
+    """Whatever is connected when somebody reads it."""
+    asked = crew.ask("@trunks hello")
+
+    start(None)
+
+    crew.wait(asked, "processed")
+    answer = crew.answer_of(asked)
+    assert answer is not None
+    assert answer.meta == {"demo": True}
 
 
 def test_the_pages_are_told_the_words_while_they_come(crew: Crew, start: Start) -> None:
