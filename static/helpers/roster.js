@@ -49,6 +49,7 @@ function fillOne(element) {
   if (key && who?.tone) element.dataset.who = who.tone
   if (fill === "name") say(element, who?.name ?? key ?? "Somebody")
   else if (fill === "title") say(element, who?.title ?? "")
+  else if (fill === "runtime") element.dataset.runtime = who?.runtime ?? ""
   else if (fill === "initials") say(element, key ? initial(who?.name ?? key) : who?.avatar ?? "?")
 }
 

@@ -55,7 +55,7 @@ def test_it_is_away_until_it_asks_writes_while_one_looks_and_ends_when_it_is_sto
 
     jonas.say("@piccolo count to three")
     line = jonas.message("count to three").locator(".delivery")
-    expect(line).to_contain_text("Queued - agent will process when online")
+    expect(line).to_contain_text("Queued - agent will process when online", use_inner_text=True)
     program = Program(house, app)
     work = program.ask("claim", wait=10).json()
     expect(line).to_have_attribute("data-state", "delivered")

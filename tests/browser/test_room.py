@@ -49,6 +49,19 @@ def test_all_three_agents_answer_when_all_are_called(house: House) -> None:
 
 
 @pytest.mark.databases("sqlite")
+@pytest.mark.environ(CHAT_SLOTS="1")
+def test_what_waits_for_a_free_slot_does_not_say_that_its_agent_is_away(house: House) -> None:
+    mara = house.enter("mara")
+    mara.say("@bulma tell me a story")
+    expect(mara.message("tell me a story").locator(".delivery")).to_have_attribute("data-state", "delivered")
+
+    mara.say("@trunks status please")
+
+    line = mara.message("status please").locator(".delivery summary")
+    expect(line).to_have_text(re.compile("Queued - waiting for a free slot · Trunks"), use_inner_text=True)
+
+
+@pytest.mark.databases("sqlite")
 def test_an_agent_that_is_away_answers_when_it_returns(house: House) -> None:
     house.live.worker.stop()
     mara = house.enter("mara", state="backup")
@@ -56,7 +69,7 @@ def test_an_agent_that_is_away_answers_when_it_returns(house: House) -> None:
     expect(mara.page.locator("#composer-hint")).to_contain_text("Will be delivered when agent comes online")
     mara.say("@trunks status please")
     line = mara.message("status please").locator(".delivery")
-    expect(line).to_contain_text("Queued - agent will process when online")
+    expect(line).to_contain_text("Queued - agent will process when online", use_inner_text=True)
 
     house.live.worker.start()
 
