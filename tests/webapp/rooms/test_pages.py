@@ -120,6 +120,18 @@ class TestKept:
 
         assert "The dog ate it" in mara.get(chat).text
 
+    def test_what_an_agent_had_written_before_it_failed_stays(
+        self, house: House, mara: FlaskClient, chat: str, db: SQLAlchemy
+    ) -> None:
+        house.post(mara, "@bulma hello")
+        delivery = db.session.query(Delivery).one()
+        delivery.take()
+        Delivery.progress(delivery.lease_token or "", "The disk is <b>full")
+
+        delivery.fail("The model gave up", delivery.lease_token)
+
+        assert "The disk is &lt;b&gt;full" in mara.get(chat).text
+
     def test_what_did_not_change_is_not_rendered_again(
         self, house: House, mara: FlaskClient, chat: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
