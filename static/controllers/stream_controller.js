@@ -11,6 +11,7 @@ const MOST = 200
 const SLACK = 50
 const EARLY = "600px 0px"
 const POINTED_MS = 2500
+const AGAIN_MS = 3000
 
 // The messages of one thread: puts what arrives in its place, and pages both ways with a bounded number of elements.
 export default class extends Controller {
@@ -20,12 +21,14 @@ export default class extends Controller {
   #pages
   #marker = null
   #edges
+  #again
 
   initialize() { this.#pages = new ThreadPages(this.threadValue) }
 
   connect() {
     connection.addEventListener("changes", this.#changes)
     connection.addEventListener("reset", this.#reset)
+    window.addEventListener("mode", this.#mode)
     if (this.lastValue > this.readValue) this.#marker = this.readValue
     for (const article of this.#articles) prepare(article, this.codebuttonTarget)
     this.#group()
@@ -36,7 +39,9 @@ export default class extends Controller {
   disconnect() {
     connection.removeEventListener("changes", this.#changes)
     connection.removeEventListener("reset", this.#reset)
+    window.removeEventListener("mode", this.#mode)
     this.#edges.disconnect()
+    clearTimeout(this.#again)
   }
 
   // A quote or a permalink inside the page.
@@ -180,11 +185,22 @@ export default class extends Controller {
     }
   }
 
+  // A page that could not be read is asked for again: after a moment, or when the connection is back.
+  async #read(place) {
+    const page = await this.#pages.read(place)
+    if (!this.element.isConnected) return null
+    clearTimeout(this.#again)
+    if (!page) this.#again = setTimeout(() => this.#observe(), AGAIN_MS)
+    return page
+  }
+
+  #mode = ({ detail: { state } }) => state !== "offline" && this.#observe()
+
   async #page(side) {
     const edge = this.#articles.at(side === "before" ? 0 : -1)
     if (this.#pages.reading || !edge) return
-    const page = await this.#pages.read({ [side]: seqOf(edge) })
-    if (!page || !this.element.isConnected) return
+    const page = await this.#read({ [side]: seqOf(edge) })
+    if (!page) return
     const fresh = this.#built(page).filter(({ id }) => !document.getElementById(id))
     this.#follow.keep(() => {
       if (side === "before") this.listTarget.prepend(...fresh)
@@ -197,8 +213,8 @@ export default class extends Controller {
   }
 
   async #replace(place) {
-    const page = await this.#pages.read(place)
-    if (!page || !this.element.isConnected) return false
+    const page = await this.#read(place)
+    if (!page) return false
     this.listTarget.replaceChildren(...this.#built(page))
     this.beforeValue = page.has_before
     this.afterValue = page.has_after

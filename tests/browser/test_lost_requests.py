@@ -1,0 +1,65 @@
+"""What one lost request, or one change of size, must not do to a page of the room."""
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Locator, Route, expect
+
+from models import Draft, Project, User, db
+from models.posting import post_all
+from tests.browser.conftest import House
+
+pytestmark = pytest.mark.databases("sqlite")
+
+
+class Lost:
+    """Loses the first of the requests that come by."""
+
+    count = 0
+
+    def __call__(self, route: Route) -> None:
+        self.count += 1
+        if self.count == 1:
+            return route.abort()
+        return route.fallback()
+
+
+def long_ago(app: Flask, count: int) -> None:
+    """So many messages, all of them read by Mara."""
+    with app.app_context():
+        room, jonas, mara = (
+            Project.by_key("oasis").room,  # type: ignore[union-attr]
+            User.by_email("jonas@example.org"),
+            User.by_email("mara@example.org"),
+        )
+        post_all(room, [Draft.of(jonas.id, f"@mara line {n}.", f"old-{n}") for n in range(1, count + 1)])  # type: ignore[union-attr]
+        room.mark_read(mara, count)  # type: ignore[arg-type]
+        db.session.commit()
+        db.engine.dispose()
+
+
+def top(article: Locator) -> float:
+    """Where it begins on the screen."""
+    return float(article.evaluate("it => it.getBoundingClientRect().top"))
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_page_of_messages_that_was_lost_is_asked_for_again(house: House, app: Flask, side: str) -> None:
+    long_ago(app, 400)
+    mara, lost = house.enter("mara"), Lost()
+    mara.page.route(f"**/messages?{side}=*", lost)
+
+    with mara.page.expect_event("requestfailed"):
+        mara.open("/oasis/chat?around=200")
+        mara.page.locator(".stream").evaluate(
+            "(it, top) => it.scrollTo(0, top ? 0 : it.scrollHeight)", side == "before"
+        )
+    articles = mara.page.locator("article.msg[data-seq]")
+    edge = articles.first if side == "before" else articles.last
+    seq = int(edge.get_attribute("data-seq") or 0)
+    edge = mara.page.locator(f'article[data-seq="{seq}"]')
+    place = top(edge)
+
+    beyond = seq - 1 if side == "before" else seq + 1
+    expect(mara.page.locator(f'article[data-seq="{beyond}"]')).to_be_attached()
+    assert top(edge) == pytest.approx(place, abs=1)
+    assert lost.count == 2
