@@ -96,13 +96,13 @@ class Connection extends EventTarget {
     this.#tell("state")
     this.#fallbackSoon()
     if (why === "io server disconnect") {
+      // A server that stays and sends us away has a reason: a session that ended elsewhere is told by the answer.
       if (!this.#byeMs) this.#ask()
       setTimeout(() => this.#streams.size && this.#socket.connect(), jitter(this.#byeMs || 1000))
     }
     this.#byeMs = 0
   }
 
-  // A server that stays and sends us away has a reason: a session that ended elsewhere is told by the answer.
   async #ask() {
     try {
       await request("GET", "/api/health")
@@ -143,6 +143,7 @@ class Connection extends EventTarget {
         await sleep(jitter(1000))
         continue
       }
+      this.#heard()
       if (!answer.ok && WITHDRAWN.has(answer.error?.code)) {
         this.#tell("refused", { stream: stream.name })
         break
@@ -224,13 +225,15 @@ class Connection extends EventTarget {
     this.#tell("state")
   }
 
-  // Silence counts as Offline only when it lasts: one lost request is not an outage.
+  // Silence counts as Offline only when it lasts: one lost request is not an outage, so the server is asked at once.
   #silent() {
     if (this.#lost || !this.reached) return
     this.#lost = setTimeout(() => {
       this.reached = false
       this.#tell("state")
     }, LOST_AFTER_MS)
+    if (this.#socket.connected) this.#subscribeAll()
+    else this.#ask()
   }
 
   #tell(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })) }

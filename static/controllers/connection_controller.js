@@ -79,8 +79,13 @@ export default class extends Controller {
       if (!(error instanceof Offline)) throw error
     }
     if (!this.element.isConnected) return // the page was left meanwhile, and the next one asks for itself
-    this.#timer = setTimeout(() => this.#check(), this.#pause)
+    this.#wait()
     this.#show()
+  }
+
+  #wait() {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#check(), this.#pause)
   }
 
   // What is wrong is looked at more often, so that its end is seen soon.
@@ -97,6 +102,7 @@ export default class extends Controller {
       this.wordTarget.textContent = WORDS[state]
       this.dotTarget.dataset.tone = TONES[state]
       document.documentElement.dataset.mode = state
+      if (state === "offline") this.#wait() // what was to be looked at later is looked at soon
       this.#allow(state !== "offline")
       window.dispatchEvent(new CustomEvent("mode", { detail: { state } }))
     }

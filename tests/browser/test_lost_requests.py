@@ -1,12 +1,14 @@
 """What one lost request, or one change of size, must not do to a page of the room."""
 
+import re
+
 import pytest
 from flask import Flask
-from playwright.sync_api import Locator, Route, expect
+from playwright.sync_api import Locator, Route, TimeoutError, expect
 
 from models import Draft, Project, User, db
 from models.posting import post_all
-from tests.browser.conftest import House
+from tests.browser.conftest import House, Visitor
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -42,6 +44,11 @@ def top(article: Locator) -> float:
     return float(article.evaluate("it => it.getBoundingClientRect().top"))
 
 
+def check(visitor: Visitor) -> None:
+    """The badge asks the server, as when somebody comes back to the page."""
+    visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_a_page_of_messages_that_was_lost_is_asked_for_again(house: House, app: Flask, side: str) -> None:
     long_ago(app, 400)
@@ -63,3 +70,30 @@ def test_a_page_of_messages_that_was_lost_is_asked_for_again(house: House, app: 
     expect(mara.page.locator(f'article[data-seq="{beyond}"]')).to_be_attached()
     assert top(edge) == pytest.approx(place, abs=1)
     assert lost.count == 2
+
+
+def test_one_lost_request_is_not_offline_while_the_websocket_answers(house: House) -> None:
+    mara, lost = house.enter("mara"), Lost()
+    transport = mara.page.locator('[data-conn="transport"]')
+    mara.page.locator("#connection").click()
+    expect(transport).to_have_text("WebSocket")
+    mara.page.route("**/api/health?*", lost)
+
+    with mara.page.expect_event("requestfailed"):
+        check(mara)
+
+    with pytest.raises(TimeoutError):
+        mara.page.locator('.conn[data-state="offline"]').wait_for(timeout=4000)
+    expect(transport).to_have_text("WebSocket")
+
+
+def test_offline_ends_as_soon_as_the_server_answers(house: House) -> None:
+    """The badge itself asks: here nothing else is answered."""
+    mara = house.enter("mara")
+    mara.page.route_web_socket(re.compile("/socket.io/"), lambda websocket: websocket.close())
+    mara.page.route("**/api/**", lambda route: route.abort())
+    mara.open(state="offline")
+
+    mara.page.route("**/api/health?*", lambda route: route.continue_())
+
+    expect(mara.page.locator(".conn")).to_have_attribute("data-state", "live", timeout=5000)
