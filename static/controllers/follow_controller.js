@@ -5,7 +5,7 @@ import { atBottom, keep } from "../helpers/anchor.js"
 export default class extends Controller {
   static targets = ["scroller", "pill"]
 
-  following = true
+  following = false // until it is known where the page opens
   partial = false // whether newer messages exist that are not on the page
   #unseen = 0
   #top = 0
@@ -20,15 +20,16 @@ export default class extends Controller {
   disconnect() { this.#sizes.disconnect() }
 
   scrolled() {
+    this.following = this.#stays
     this.#top = this.scrollerTarget.scrollTop
-    this.following = this.#atEnd
     if (this.following) this.#unseen = 0
     this.#show()
   }
 
   // Runs a change inside the scroller without moving what is being read.
   keep(change) {
-    this.following = this.#atEnd // the scroll event may not have come yet
+    this.#resized() // neither the scroll event nor the new size may have been told yet
+    this.following = this.#stays
     this.following = keep(this.scrollerTarget, change, { stick: !this.partial }) && !this.partial
     this.#top = this.scrollerTarget.scrollTop
     this.#show()
@@ -45,12 +46,15 @@ export default class extends Controller {
 
   leaveEnd() { this.following = false }
 
-  get #atEnd() { return !this.partial && atBottom(this.scrollerTarget) }
+  // Who followed and did not scroll up still does, though what grew beside the scroller covers the end.
+  get #stays() {
+    const scroller = this.scrollerTarget
+    return !this.partial && (atBottom(scroller) || (this.following && scroller.scrollTop >= this.#top))
+  }
 
   // What resizes must not lose the end; who scrolled up in the same frame has left it.
   #resized() {
-    const scroller = this.scrollerTarget
-    if (this.following && (scroller.scrollTop >= this.#top || atBottom(scroller))) this.toEnd()
+    if (this.following && this.#stays) this.toEnd()
   }
 
   #show() {

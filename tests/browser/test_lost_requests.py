@@ -7,6 +7,7 @@ from flask import Flask
 from playwright.sync_api import Locator, Route, TimeoutError, expect
 
 from models import Draft, Project, User, db
+from models.base import utcnow
 from models.posting import post_all
 from tests.browser.conftest import House, Visitor
 
@@ -97,3 +98,31 @@ def test_offline_ends_as_soon_as_the_server_answers(house: House) -> None:
     mara.page.route("**/api/health?*", lambda route: route.continue_())
 
     expect(mara.page.locator(".conn")).to_have_attribute("data-state", "live", timeout=5000)
+
+
+def pause_with_a_word(app: Flask) -> None:
+    """As the loop breaker does: the last message and the pause come as one change."""
+    with app.app_context():
+        room, jonas = Project.by_key("oasis").room, User.by_email("jonas@example.org")  # type: ignore[union-attr]
+        post_all(room, [Draft.of(jonas.id, "@mara the last word", "last")])  # type: ignore[union-attr]
+        room.paused_at = utcnow()
+        db.session.commit()
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_who_follows_stays_at_the_end_when_the_banner_comes(house: House, app: Flask, phone: bool) -> None:
+    long_ago(app, 200)
+    mara, above = house.enter("mara", phone=phone), house.enter("jonas", phone=phone)
+    shown = above.page.locator('article[data-seq="160"]')
+    shown.scroll_into_view_if_needed()
+    above.page.locator('article[data-seq="101"]').wait_for(state="attached")
+    place = top(shown)
+
+    pause_with_a_word(app)
+
+    for visitor in (mara, above):
+        expect(visitor.page.locator(".breaker")).to_be_visible()
+    expect(mara.message("the last word")).to_be_in_viewport(ratio=1)
+    expect(mara.page.locator(".pill")).to_be_hidden()
+    assert top(shown) == place
