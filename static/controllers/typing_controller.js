@@ -11,17 +11,21 @@ export default class extends Controller {
 
   #people = new Map()
   #agents = new Map()
+  #answered = new Map() // delivery -> the agent that has it in hand
+  #transport = connection.transport
 
   connect() {
     connection.addEventListener("typing", this.#typing)
     connection.addEventListener("agent", this.#agent)
     connection.addEventListener("changes", this.#changes)
+    connection.addEventListener("state", this.#state)
   }
 
   disconnect() {
     connection.removeEventListener("typing", this.#typing)
     connection.removeEventListener("agent", this.#agent)
     connection.removeEventListener("changes", this.#changes)
+    connection.removeEventListener("state", this.#state)
     for (const timer of this.#people.values()) clearTimeout(timer)
   }
 
@@ -32,11 +36,28 @@ export default class extends Controller {
     this.#show()
   }
 
-  // Who has sent the message types it no more.
+  // A signal may be lost, a change is not: who has sent the message types it no more, and an agent thinks no more once its
+  // line of the roster says so, or its last answer has ended: a short one never comes to stand on that line.
   #changes = ({ detail: { items } }) => {
-    for (const { table, row } of items) {
+    for (const { table, id, row } of items) {
       if (table === "project_chat_messages" && row?.thread_id === this.threadValue && this.#people.has(row.user_id)) this.#ends(row.user_id)
+      if (table === "agent_status" && row && !(row.status in DOES)) this.#rests(row.agent_key)
+      if (table === "chat_delivery_queue" && row) this.#delivery(id, row)
     }
+  }
+
+  #delivery(id, { status, target_agent_key: agent }) {
+    if (status === "delivered") this.#answered.set(id, agent)
+    else this.#answered.delete(id)
+    if (status !== "queued" && ![...this.#answered.values()].includes(agent)) this.#rests(agent)
+  }
+
+  // What was said before a connection was lost may have ended unheard: only what is said again stands.
+  #state = () => {
+    if (connection.transport === this.#transport) return
+    this.#transport = connection.transport
+    this.#agents.clear()
+    this.#show()
   }
 
   #ends(user) {
@@ -47,9 +68,13 @@ export default class extends Controller {
 
   #agent = ({ detail: { agent, status, activity, tool } }) => {
     if (this.agentValue && agent !== this.agentValue) return
-    if (status in DOES) this.#agents.set(agent, status === "tool" && (tool || activity) ? `is using ${tool || activity}` : DOES[status])
-    else this.#agents.delete(agent)
+    if (!(status in DOES)) return this.#rests(agent)
+    this.#agents.set(agent, status === "tool" && (tool || activity) ? `is using ${tool || activity}` : DOES[status])
     this.#show()
+  }
+
+  #rests(agent) {
+    if (this.#agents.delete(agent)) this.#show()
   }
 
   #show() {
