@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from playwright.sync_api import WebSocketRoute, expect
+from playwright.sync_api import Route, WebSocketRoute, expect
 from sqlalchemy import select
 
-from models import Agent, Delivery, Project, db
-from tests.browser.conftest import House, Visitor
+from models import Agent, Delivery, Project, ThreadRead, User, db
+from models.base import reading
+from tests.browser.conftest import SLOW, House, Visitor
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -84,6 +85,27 @@ class TestAnAgentThinksNoMoreThoughNothingSaidSo:
         wire.cut()
 
         expect(mara.page.locator(".typing")).to_be_empty()
+
+
+def test_a_read_mark_that_got_lost_is_sent_again(house: House, app: Flask) -> None:
+    mara, jonas = house.enter("mara"), house.enter("jonas")
+    lost: list[int] = []
+
+    def lose_once(route: Route) -> None:
+        seq = route.request.post_data_json["seq"]
+        if seq in lost:
+            return route.fallback()
+        lost.append(seq)
+        return route.abort()
+
+    jonas.page.route("**/api/threads/*/read", lose_once)
+    with jonas.page.expect_request_finished(lambda request: request.method == "PUT", timeout=SLOW):
+        mara.say("@jonas one.")
+
+    assert lost == [1]
+    with app.app_context(), reading():
+        mark = db.session.scalars(select(ThreadRead).join(User).where(User.handle == "jonas")).one()
+        assert mark.read_seq == 1
 
 
 def oasis() -> Project:
