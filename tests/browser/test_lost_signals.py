@@ -16,6 +16,13 @@ from tests.browser.conftest import SLOW, House, Visitor
 pytestmark = pytest.mark.databases("sqlite")
 
 
+BROKEN_WORDS = """table => [...table.querySelectorAll("th, td")].filter((cell) => {
+    const words = document.createRange()
+    words.selectNodeContents(cell.querySelector("code") ?? cell)
+    return words.getClientRects().length !== 1
+}).map((cell) => cell.textContent)"""
+
+
 class Wire:
     """A person's websocket, on which agents say nothing but what a test lets them say."""
 
@@ -106,6 +113,21 @@ def test_a_read_mark_that_got_lost_is_sent_again(house: House, app: Flask) -> No
     with app.app_context(), reading():
         mark = db.session.scalars(select(ThreadRead).join(User).where(User.handle == "jonas")).one()
         assert mark.read_seq == 1
+
+
+@pytest.mark.parametrize("phone", [True, False], ids=["phone", "desk"])
+def test_a_wide_table_scrolls_and_its_words_stay_whole(house: House, phone: bool) -> None:
+    mara = house.enter("mara", phone=phone)
+    names = [f"Service{number}Availability" for number in range(4 if phone else 12)]
+    rows = [names, ["-"] * len(names), ["`degraded_performance`", *["operational"] * (len(names) - 1)]]
+
+    mara.say("@jonas all of it:\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows))
+
+    table = mara.message("all of it").locator("table")
+    expect(table).to_be_visible()
+    assert table.evaluate(BROKEN_WORDS) == []
+    assert table.evaluate("it => it.scrollWidth > it.clientWidth")
+    assert mara.page.locator(".stream").evaluate("it => it.scrollWidth === it.clientWidth")
 
 
 def oasis() -> Project:
