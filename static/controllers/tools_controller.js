@@ -32,7 +32,11 @@ export default class extends Controller {
     if (message && !target.closest("a, button, summary")) this.#press = setTimeout(() => this.#openSheet(message), LONG_PRESS_MS)
   }
 
-  release() { clearTimeout(this.#press) }
+  // While the sheet is open only the press that opened it can still reach the messages: its end taps nothing.
+  release(event) {
+    clearTimeout(this.#press)
+    if (this.sheetTarget.open) event.preventDefault()
+  }
 
   context(event) {
     if (matchMedia("(hover: none)").matches && event.target.closest("article[data-seq]")) event.preventDefault()
