@@ -24,6 +24,7 @@ export function prepare(message, codeButton) {
   message.toggleAttribute("data-mention", !mine && mentionsMe(message))
   message.setAttribute("aria-label", `${nameOf(author)}, ${formatted(new Date(at), "time")}`)
   for (const box of message.querySelectorAll(".prose .code")) offerCopy(box, codeButton)
+  for (const table of message.querySelectorAll(".prose table")) table.tabIndex = 0 // a wide one is scrolled by the keyboard
   showReactions(message)
   return message
 }

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from models import Agent, Delivery, Project, ThreadRead, User, db
 from models.base import reading
 from tests.browser.conftest import SLOW, House, Visitor
+from tests.browser.test_accessibility import violations
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -132,6 +133,7 @@ def test_a_wide_table_scrolls_and_its_words_stay_whole(house: House, phone: bool
     assert table.evaluate(BROKEN_WORDS) == []
     assert table.evaluate("it => it.scrollWidth > it.clientWidth")
     assert mara.page.locator(".stream").evaluate("it => it.scrollWidth === it.clientWidth")
+    assert violations(mara.page) == []
 
 
 def test_the_end_of_the_press_that_opened_the_sheet_chooses_nothing(house: House) -> None:
@@ -148,10 +150,10 @@ def test_the_end_of_the_press_that_opened_the_sheet_chooses_nothing(house: House
     finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [place]})
     expect(sheet).to_be_visible()
     finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    sheet.get_by_role("button", name="Copy link").tap()
+    sheet.get_by_role("button", name="Reply").tap()
 
     expect(sheet).to_be_hidden()
-    assert mara.page.evaluate("clicks") == ["Copy link"]
+    assert mara.page.evaluate("clicks") == ["Reply"]
 
 
 def oasis() -> Project:
