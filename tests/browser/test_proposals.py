@@ -287,7 +287,7 @@ class TestWhatIsLongerThanItsPlace:
         keys.press("PageDown")
         self.is_scrolled(place)
         expect(approve).to_be_disabled()
-        keys.press("End")
+        place.press("End")
         expect(approve).to_be_enabled()
         expect(note).to_be_hidden()
 
