@@ -238,6 +238,12 @@ def _begin_sqlite(driver: Any, read_only: bool) -> None:
             time.sleep(random.uniform(*BUSY_PAUSE))
 
 
+def _begin_postgresql(driver: Any, read_only: bool) -> None:
+    # Sent by the driver together with its BEGIN: no extra round trip. Level 3 is REPEATABLE READ.
+    driver.isolation_level = 3 if read_only else None
+    driver.read_only = True if read_only else None
+
+
 @event.listens_for(Engine, "rollback")
 def _end_snapshot(connection: Connection) -> None:
     """What only read is committed: after a ROLLBACK the driver forgets all statements that it prepared.
@@ -251,9 +257,3 @@ def _end_snapshot(connection: Connection) -> None:
         # Where it is gone, the rollback that follows finds that, and says it.
         with suppress(connection.dialect.loaded_dbapi.OperationalError):
             driver.commit()
-
-
-def _begin_postgresql(driver: Any, read_only: bool) -> None:
-    # Sent by the driver together with its BEGIN: no extra round trip. Level 3 is REPEATABLE READ.
-    driver.isolation_level = 3 if read_only else None
-    driver.read_only = True if read_only else None
