@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from models.agent import EXTERNAL_HEALTHY_SECONDS, Agent, AgentStatus
-from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id, touch
+from models.base import Model, Row, Stateful, changed_rows, db, db_now, new_id, touch, utcnow
 from models.errors import Conflict
 from models.thread import Thread
 from models.worker import Worker
@@ -41,6 +41,8 @@ WATCHDOG_SECONDS = 120
 MAX_ATTEMPTS = 3
 LONGEST_REPORTED = 64_000
 """Characters that an external agent's answer may have."""
+LONGEST_PAST = 30
+"""How many things that happened in earlier attempts are remembered: those of about ten."""
 
 
 _NOT_ENDED = "status in ('queued', 'delivered')"
@@ -90,6 +92,8 @@ class Delivery(Row, Stateful, Model):
     partial: Mapped[str] = mapped_column(Text, default="")
     usage: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    past: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list, server_default="[]")
+    """What became of earlier attempts: `at`, in UTC, and `said`."""
 
     message: Mapped[Message] = relationship(back_populates="deliveries")
 
@@ -260,10 +264,8 @@ class Delivery(Row, Stateful, Model):
             "delivered",
             "queued",
             token=token,
-            lease_token=None,
-            lease_until=None,
-            partial="",
             attempts=Delivery.attempts - 1,
+            **self._begun_anew("The worker stopped, queued again"),
         )
         return back and self._changed()
 
@@ -284,9 +286,8 @@ class Delivery(Row, Stateful, Model):
         db.session.scalars(whole).all()
         held = db.session.scalars(cls._held_in_closed().where(cls.project_id == project_id)).all()
         for delivery in held:
-            if delivery.try_advance(
-                "status", "delivered", "queued", lease_token=None, lease_until=None, partial=""
-            ):
+            anew = delivery._begun_anew("The thread was closed, queued again")
+            if delivery.try_advance("status", "delivered", "queued", **anew):
                 delivery._changed()
         cls._rest(project_id, {delivery.target_agent_key for delivery in held})
         return len(held)
@@ -331,30 +332,34 @@ class Delivery(Row, Stateful, Model):
             "delivered",
             "queued",
             token=self.lease_token,
-            lease_token=None,
-            lease_until=None,
             losses=Delivery.losses + 1,
+            **self._begun_anew("The worker was lost, queued again"),
         )
         return again and self._changed()
 
-    def retry(self) -> None:
+    def retry(self, by: str) -> None:
         """A person asks for it once more; Conflict unless it failed, and its message still stands."""
+        self._ask_again("failed", f"Tried again by {by}")
+
+    def _ask_again(self, ended: str, said: str, **values: Any) -> None:
         if self.message.deleted_at is not None:
             raise Conflict("the message was deleted: there is nothing to answer", row=self)
-        self.advance(
-            "status",
-            "failed",
-            "queued",
-            lease_token=None,
-            lease_until=None,
-            completed_at=None,
-            aging_since=None,
-            result=None,
-            desired_status=None,
-            losses=0,
-            partial="",
-        )
+        anew = self._begun_anew(said)
+        self.advance("status", ended, "queued", result=None, desired_status=None, losses=0, **anew, **values)
         self._changed()
+
+    def _begun_anew(self, said: str) -> dict[str, Any]:
+        """The values of one that waits again: of the attempt before, only what became of it is left."""
+        past = [{"at": at.isoformat(), "said": said} for at, said in [*self._attempt(), (utcnow(), said)]]
+        return {
+            "past": [*self.past, *past][-LONGEST_PAST:],
+            "picked_up_at": None,
+            "completed_at": None,
+            "aging_since": None,
+            "lease_token": None,
+            "lease_until": None,
+            "partial": "",
+        }
 
     def stop(self, by: str) -> None:
         """End it now: one that waits is processed at once, a running one by its worker within a second.
@@ -413,6 +418,22 @@ class Delivery(Row, Stateful, Model):
     @property
     def reason(self) -> str | None:
         return (self.result or {}).get("reason")
+
+    @property
+    def history(self) -> list[tuple[datetime, str]]:
+        """All that happened to it, in order, as people read it."""
+        past = [(datetime.fromisoformat(one["at"]), one["said"]) for one in self.past]
+        return [(self.created_at, "Queued"), *past, *self._attempt()]
+
+    def _attempt(self) -> list[tuple[datetime, str]]:
+        """What happened in the present attempt."""
+        told = []
+        if self.picked_up_at:
+            told.append((self.picked_up_at, "Delivered" + f", attempt {self.attempts}" * (self.attempts > 1)))
+        if self.completed_at:
+            ended = f"Stopped by {self.stopped_by}" if self.stopped_by else self.status.capitalize()
+            told.append((self.completed_at, f"Failed: {self.reason}" if self.reason else ended))
+        return told
 
     @classmethod
     def open_of(cls, message_id: UUID) -> list[Delivery]:

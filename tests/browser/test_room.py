@@ -89,6 +89,8 @@ def test_a_failed_delivery_says_why_and_can_be_tried_again(house: House) -> None
     expect(line).to_have_attribute("data-state", "failed", timeout=SLOW)
     line.get_by_role("button", name="Retry").click()
     expect(line.locator(".history")).to_contain_text("attempt 2", timeout=SLOW)
+    expect(line.locator(".history")).to_contain_text("Failed: ")
+    expect(line.locator(".history")).to_contain_text("Tried again by Mara Lindqvist")
 
 
 @pytest.mark.databases("sqlite")

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from models import Agent, Delivery, Message, Worker, db
 from models.base import changed_rows, changes_of, db_now, utcnow
-from models.delivery import MAX_ATTEMPTS
+from models.delivery import LONGEST_PAST, MAX_ATTEMPTS
 from models.errors import Conflict
 from models.message import Answer
 from tests.models.conftest import Room
@@ -151,15 +151,61 @@ def test_a_worker_that_stops_gives_back_without_counting(room: Room) -> None:
 def test_retry_is_for_failed_ones_only(room: Room) -> None:
     delivery = addressed(room)
     with pytest.raises(Conflict):
-        delivery.retry()
+        delivery.retry("Mara")
     assert delivery.fail("no answer")
     assert delivery.message.status == "failed"
 
-    delivery.retry()
+    delivery.retry("Mara")
 
     assert delivery.status == "queued"
     assert delivery.message.status == "sent"
     assert delivery.reason is None
+
+
+def told(delivery: Delivery) -> list[str]:
+    times = [at for at, _ in delivery.history]
+    assert times == sorted(times)
+    return [said for _, said in delivery.history]
+
+
+def test_each_attempt_is_remembered(room: Room, db: SQLAlchemy) -> None:
+    delivery, token = taken(room)
+    delivery.put_back(token)
+    assert delivery.take()
+    delivery.lost()
+    assert delivery.take()
+    delivery.fail("no answer")
+    delivery.retry("Mara")
+    db.session.commit()
+    assert delivery.take()
+    assert delivery.lease_token
+    delivery.finish(delivery.lease_token, Answer.of("Here."), {})
+    db.session.commit()
+
+    assert told(delivery) == [
+        "Queued",
+        "Delivered",
+        "The worker stopped, queued again",
+        "Delivered",
+        "The worker was lost, queued again",
+        "Delivered, attempt 2",
+        "Failed: no answer",
+        "Tried again by Mara",
+        "Delivered, attempt 3",
+        "Processed",
+    ]
+
+
+def test_of_the_past_only_the_last_is_kept(room: Room) -> None:
+    delivery = addressed(room)
+
+    for number in range(LONGEST_PAST):
+        delivery.fail(f"no answer {number}")
+        delivery.retry("Mara")
+
+    last = f"no answer {LONGEST_PAST - 1}"
+    assert len(delivery.past) == LONGEST_PAST
+    assert told(delivery)[-2:] == [f"Failed: {last}", "Tried again by Mara"]
 
 
 def test_what_was_deleted_is_not_tried_again(room: Room) -> None:
@@ -168,7 +214,7 @@ def test_what_was_deleted_is_not_tried_again(room: Room) -> None:
     delivery.message.delete(room.mara)
 
     with pytest.raises(Conflict, match="the message was deleted"):
-        delivery.retry()
+        delivery.retry("Mara")
     assert delivery.status == "failed"
 
 

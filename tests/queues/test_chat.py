@@ -248,7 +248,7 @@ def test_a_retry_begins_a_new_attempt(crew: Crew, start: Start) -> None:
     running = start([Fail(401), Say("now it works")])
     crew.wait(asked, "failed")
 
-    db.session.get_one(Delivery, asked).retry()
+    db.session.get_one(Delivery, asked).retry("Mara")
     db.session.commit()
 
     assert crew.wait(asked, "processed").attempts == 2

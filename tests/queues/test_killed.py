@@ -142,7 +142,7 @@ def killed_at(point: str, crew: Crew, work: Callable[..., Process]) -> None:
     take_back(crew, asked)
     if crew.delivery(asked).status == "failed":
         assert left.partial, "only an answer that had begun fails"
-        db.session.get_one(Delivery, asked).retry()
+        db.session.get_one(Delivery, asked).retry("Mara")
         db.session.commit()
     if left.status != "processed":
         work()
@@ -166,7 +166,7 @@ def test_a_killed_worker_loses_nothing_of_a_burst(crew: Crew, work: Callable[...
     Sweeper().sweep()
     for delivery_id in asked:
         if crew.delivery(delivery_id).status == "failed":
-            db.session.get_one(Delivery, delivery_id).retry()
+            db.session.get_one(Delivery, delivery_id).retry("Mara")
             db.session.commit()
     work()
     crew.wait_all()
@@ -184,7 +184,7 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing(
     pause_outside_transaction(sleeper)
     wait_until(lambda: taken_back(crew, asked), 40, "the end of a transaction that sleeps")
     if crew.delivery(asked).status == "failed":
-        db.session.get_one(Delivery, asked).retry()
+        db.session.get_one(Delivery, asked).retry("Mara")
         db.session.commit()
     work(QUICK, name="second")
     crew.wait(asked, "processed", timeout=20)

@@ -151,7 +151,7 @@ def a_delivery_fails(world: World) -> None:
 
 @mutation
 def a_person_retries(world: World) -> None:
-    delivery("answered").retry()
+    delivery("answered").retry("Mara")
 
 
 @mutation

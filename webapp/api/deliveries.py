@@ -22,7 +22,7 @@ def retry(delivery_id: UUID) -> Response:
     """Queue a failed delivery again; 409 with the row when it has not failed, or its message was deleted."""
     delivery = visible.delivery(delivery_id)
     require("delivery.retry", delivery.project_id)
-    delivery.retry()
+    delivery.retry(current_user().name)
     db.session.commit()
     return jsonify(says(delivery))
 
