@@ -341,6 +341,13 @@ class Delivery(Row, Stateful, Model):
         """A person asks for it once more; Conflict unless it failed, and its message still stands."""
         self._ask_again("failed", f"Tried again by {by}")
 
+    def regenerate(self, by: str) -> None:
+        """A person wants another answer; Conflict unless it was answered, and its message still stands.
+
+        The answer that is there stays, since others may have read it; the next one gets an id of its own.
+        """
+        self._ask_again("processed", f"Another answer was asked for by {by}", reply_id=new_id())
+
     def _ask_again(self, ended: str, said: str, **values: Any) -> None:
         if self.message.deleted_at is not None:
             raise Conflict("the message was deleted: there is nothing to answer", row=self)

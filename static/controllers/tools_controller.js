@@ -1,6 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
+import { ask } from "../helpers/ask.js"
 import { copyText, isMeant, sibling, somethingOpen, typingIn } from "../helpers/dom.js"
-import { idOf, isActive, isMine, said } from "../helpers/message.js"
+import { deliveryOf, idOf, isActive, isMine, said } from "../helpers/message.js"
 
 const LONG_PRESS_MS = 450
 const BELOW_TOP = 60
@@ -81,6 +82,12 @@ export default class extends Controller {
     copyText(address.href)
   }
 
+  // Another answer to the same message comes as a line of its own: others may have read this one.
+  regenerate({ currentTarget: button }) {
+    const message = this.chosen()
+    if (message) ask(button, `/api/deliveries/${deliveryOf(message)}/regenerate`)
+  }
+
   #step(by) {
     const all = [...this.element.querySelectorAll("article[data-seq]")]
     const here = all.indexOf(document.activeElement?.closest("article"))
@@ -111,12 +118,14 @@ export default class extends Controller {
     if (this.#message?.querySelector(".editor")) return
     this.#message = message
     this.#bar ??= this.templateTarget.content.firstElementChild.cloneNode(true)
+    this.#bar.toggleAttribute("data-answer", Boolean(deliveryOf(message)))
     message.append(this.#bar)
   }
 
   #openSheet(message) {
     this.#message = message
     this.sheetTarget.toggleAttribute("data-mine", isMine(message))
+    this.sheetTarget.toggleAttribute("data-answer", Boolean(deliveryOf(message)))
     this.sheetTarget.toggleAttribute("data-other", "task" in message.dataset || "type" in message.dataset)
     if (!this.sheetTarget.open) this.sheetTarget.showModal()
   }

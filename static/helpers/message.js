@@ -15,6 +15,10 @@ export const said = (message) => message.querySelector(".prose").textContent.tri
 // Deleted lines and the server's own have nothing to act on.
 export const isActive = (message) => message.dataset.kind !== "system" && !("deleted" in message.dataset)
 
+// The delivery that this message answers, as the line below its question says; none once that is asked again.
+export const deliveryOf = (message) =>
+  document.querySelector(`.delivery[data-state="processed"][data-reply="${idOf(message)}"]`)?.id.replace("delivery_", "")
+
 export function prepare(message, codeButton) {
   fillNames(message)
   fillTimes(message)

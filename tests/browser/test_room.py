@@ -94,6 +94,28 @@ def test_a_failed_delivery_says_why_and_can_be_tried_again(house: House) -> None
 
 
 @pytest.mark.databases("sqlite")
+@pytest.mark.environ(DEMO_DELAY="0")
+def test_another_answer_comes_below_the_first(house: House) -> None:
+    mara, jonas = house.enter("mara"), house.enter("jonas")
+    mara.say("@bulma what do you think?")
+    line = mara.message("what do you think?").locator(".delivery")
+    expect(line).to_have_attribute("data-state", "processed", timeout=SLOW)
+    again = mara.page.get_by_role("button", name="Ask for another answer")
+
+    mara.answers("bulma").hover()
+    again.click()
+
+    for visitor in (mara, jonas):
+        expect(visitor.answers("bulma")).to_have_count(2, timeout=SLOW)
+    expect(line).to_have_attribute("data-state", "processed", timeout=SLOW)
+    expect(line.locator(".history")).to_contain_text("Another answer was asked for by Mara Lindqvist")
+    mara.answers("bulma").last.hover()
+    expect(again).to_be_visible()
+    mara.answers("bulma").first.hover()
+    expect(again).to_be_hidden()
+
+
+@pytest.mark.databases("sqlite")
 def test_a_viewer_reads_live_and_cannot_write(house: House) -> None:
     mara, vera = house.enter("mara"), house.enter("vera")
 

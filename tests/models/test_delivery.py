@@ -208,6 +208,42 @@ def test_of_the_past_only_the_last_is_kept(room: Room) -> None:
     assert told(delivery)[-2:] == [f"Failed: {last}", "Tried again by Mara"]
 
 
+def test_another_answer_comes_beside_the_first(room: Room, db: SQLAlchemy) -> None:
+    delivery, token = taken(room)
+    first = delivery.reply_id
+    delivery.finish(token, Answer.of("One."), {})
+
+    delivery.regenerate("Jonas")
+    assert (delivery.status, delivery.message.status) == ("queued", "sent")
+    assert delivery.take()
+    assert not delivery.finish(token, Answer.of("late"), {})
+    delivery.finish(delivery.lease_token or "", Answer.of("Two."), {})
+    db.session.commit()
+
+    said = [db.session.get_one(Message, id).content for id in (first, delivery.reply_id)]
+    assert said == ["One.", "Two."]
+    assert told(delivery)[2:4] == ["Processed", "Another answer was asked for by Jonas"]
+
+
+def test_another_answer_is_for_what_was_answered(room: Room) -> None:
+    delivery, token = taken(room)
+    with pytest.raises(Conflict, match="delivered already"):
+        delivery.regenerate("Mara")
+    delivery.fail("no answer", token)
+    with pytest.raises(Conflict, match="failed already"):
+        delivery.regenerate("Mara")
+
+
+def test_what_was_deleted_is_not_answered_again(room: Room) -> None:
+    delivery, token = taken(room)
+    delivery.finish(token, Answer.of("One."), {})
+    delivery.message.delete(room.mara)
+
+    with pytest.raises(Conflict, match="the message was deleted"):
+        delivery.regenerate("Mara")
+    assert delivery.status == "processed"
+
+
 def test_what_was_deleted_is_not_tried_again(room: Room) -> None:
     delivery = addressed(room)
     assert delivery.fail("no answer")

@@ -155,6 +155,13 @@ def a_person_retries(world: World) -> None:
 
 
 @mutation
+def a_person_wants_another_answer(world: World) -> None:
+    [one] = Delivery.claim(1)
+    assert one.finish(token_of(one), Answer.of("Once."), {})
+    one.regenerate("Mara")
+
+
+@mutation
 def a_worker_gives_back(world: World) -> None:
     [one] = Delivery.claim(1)
     assert one.put_back(token_of(one))

@@ -27,6 +27,18 @@ def retry(delivery_id: UUID) -> Response:
     return jsonify(says(delivery))
 
 
+@bp.post("/deliveries/<uuid:delivery_id>/regenerate")
+@policy("delivery.retry")
+@bp.response(200)
+def regenerate(delivery_id: UUID) -> Response:
+    """Have an answered one answered once more; 409 with the row when it has not ended, or failed."""
+    delivery = visible.delivery(delivery_id)
+    require("delivery.retry", delivery.project_id)
+    delivery.regenerate(current_user().name)
+    db.session.commit()
+    return jsonify(says(delivery))
+
+
 @bp.post("/deliveries/<uuid:delivery_id>/stop")
 @policy("delivery.stop")
 @bp.response(200)

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 
 from models import Delivery, Message, Reaction, ThreadRead
+from models.message import Answer
 from tests.webapp.rooms.conftest import House
 
 AT_ONCE = 8
@@ -73,6 +74,18 @@ def test_retry(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
     delivery = db.session.query(Delivery).one()
     delivery.fail("no answer")
     address = f"/api/deliveries/{delivery.id}/retry"
+
+    found = statuses(db, house, lambda client, n: client.post(address))
+
+    assert sorted(found) == [200] + [409] * (AT_ONCE - 1)
+
+
+def test_regenerate(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    house.post(mara, "@bulma hello")
+    delivery = db.session.query(Delivery).one()
+    delivery.take()
+    delivery.finish(delivery.lease_token or "", Answer.of("Here."), {})
+    address = f"/api/deliveries/{delivery.id}/regenerate"
 
     found = statuses(db, house, lambda client, n: client.post(address))
 

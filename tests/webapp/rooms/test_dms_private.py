@@ -185,6 +185,7 @@ def test_nobody_else_changes_anything_in_it(secret: Secret, app: Flask, db: SQLA
         ("DELETE", f"/api/messages/{message}/reactions/👍", {}),
         ("POST", f"/api/deliveries/{secret.writing.id}/stop", {}),
         ("POST", f"/api/deliveries/{secret.writing.id}/retry", {}),
+        ("POST", f"/api/deliveries/{secret.writing.id}/regenerate", {}),
         ("POST", f"/api/proposals/{secret.proposal.id}/approve", decide),
         ("POST", f"/api/proposals/{secret.proposal.id}/reject", decide),
         ("POST", f"/api/proposals/{secret.proposal.id}/later", {}),

@@ -459,6 +459,7 @@ def test_ids_of_another_project_lead_nowhere(house: House, mara: FlaskClient, db
         ("PUT", "/api/messages/{message}/reactions/👍", None),
         ("DELETE", "/api/messages/{message}/reactions/👍", None),
         ("POST", "/api/deliveries/{delivery}/retry", None),
+        ("POST", "/api/deliveries/{delivery}/regenerate", None),
         ("POST", "/api/deliveries/{delivery}/stop", None),
         ("GET", "/api/projects/{project}/threads", None),
         ("GET", "/api/projects/{project}/agents", None),

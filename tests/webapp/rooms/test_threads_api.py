@@ -153,8 +153,23 @@ class TestDeliveries:
         assert answer.status_code == 200
         assert answer.get_json()["status"] == delivery.status == "queued"
 
-    def test_another_one_is_not(self, house: House, mara: FlaskClient, delivery: Delivery) -> None:
-        answer = mara.post(f"/api/deliveries/{delivery.id}/retry")
+    def test_an_answered_one_is_queued_again(
+        self, house: House, jonas: FlaskClient, delivery: Delivery
+    ) -> None:
+        delivery.take()
+        delivery.finish(delivery.lease_token or "", Answer.of("Here."), {})
+        said = delivery.reply_id
+
+        answer = jonas.post(f"/api/deliveries/{delivery.id}/regenerate")
+
+        assert answer.status_code == 200
+        assert answer.get_json()["status"] == delivery.status == "queued"
+        assert answer.get_json()["reply_id"] == str(delivery.reply_id) != str(said)
+        assert "Another answer was asked for by Jonas Weber" in jonas.get(f"/{house.project.key}/chat").text
+
+    @pytest.mark.parametrize("verb", ["retry", "regenerate"])
+    def test_another_one_is_not(self, verb: str, house: House, mara: FlaskClient, delivery: Delivery) -> None:
+        answer = mara.post(f"/api/deliveries/{delivery.id}/{verb}")
 
         assert answer.status_code == 409
         assert answer.get_json()["row"]["status"] == "queued"
@@ -180,7 +195,7 @@ class TestDeliveries:
     def test_a_viewer_does_neither(self, house: House, delivery: Delivery) -> None:
         viewer = house.newcomer("viewer")
 
-        for verb in ("retry", "stop"):
+        for verb in ("retry", "regenerate", "stop"):
             assert viewer.post(f"/api/deliveries/{delivery.id}/{verb}").status_code == 403
 
     def test_the_text_so_far_is_given_while_it_is_written(
