@@ -1,5 +1,5 @@
 import { Controller } from "@hotwired/stimulus"
-import { atBottom, keep } from "../helpers/anchor.js"
+import { atBottom, hold, keep, placeIn } from "../helpers/anchor.js"
 
 // Where the reader stands: at the end, which is then followed, or above it, which then never moves; a pill leads back.
 export default class extends Controller {
@@ -9,6 +9,7 @@ export default class extends Controller {
   partial = false // whether newer messages exist that are not on the page
   #unseen = 0
   #top = 0
+  #place
   #sizes
 
   connect() {
@@ -21,7 +22,7 @@ export default class extends Controller {
 
   scrolled() {
     this.following = this.#stays
-    this.#top = this.scrollerTarget.scrollTop
+    if (this.scrollerTarget.scrollTop !== this.#top) this.#stand() // what was resized in this frame is still to be told
     if (this.following) this.#unseen = 0
     this.#show()
   }
@@ -31,7 +32,7 @@ export default class extends Controller {
     this.#resized() // neither the scroll event nor the new size may have been told yet
     this.following = this.#stays
     this.following = keep(this.scrollerTarget, change, { stick: !this.partial }) && !this.partial
-    this.#top = this.scrollerTarget.scrollTop
+    this.#stand()
     this.#show()
   }
 
@@ -52,9 +53,18 @@ export default class extends Controller {
     return !this.partial && (atBottom(scroller) || (this.following && scroller.scrollTop >= this.#top))
   }
 
-  // What resizes must not lose the end; who scrolled up in the same frame has left it.
+  // What resizes must lose neither the end nor what is being read; who scrolled in the same frame has left both.
   #resized() {
-    if (this.following && this.#stays) this.toEnd()
+    const scroller = this.scrollerTarget
+    if (this.following && this.#stays) return this.toEnd()
+    if (this.following || scroller.scrollTop !== this.#top) return
+    hold(scroller, this.#place)
+    this.#top = scroller.scrollTop
+  }
+
+  #stand() {
+    this.#top = this.scrollerTarget.scrollTop
+    this.#place = placeIn(this.scrollerTarget)
   }
 
   #show() {

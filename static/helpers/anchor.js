@@ -6,12 +6,27 @@ export const atBottom = (scroller) => scroller.scrollHeight - scroller.scrollTop
 // `stick`: follow the end if the reader was there. Answers whether the end is in view afterwards.
 export function keep(scroller, change, { stick = true } = {}) {
   const following = stick && atBottom(scroller)
-  const anchor = following ? null : firstVisible(scroller)
-  const before = anchor?.getBoundingClientRect().top
+  const place = following ? null : placeIn(scroller)
   change()
   if (following) scroller.scrollTop = scroller.scrollHeight
-  else if (anchor?.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - before
+  else hold(scroller, place)
   return following || atBottom(scroller)
+}
+
+// What is being read, and where on the screen.
+export function placeIn(scroller) {
+  const article = firstVisible(scroller)
+  return article && { article, top: topOf(article) }
+}
+
+export function hold(scroller, place) {
+  if (place?.article.isConnected) scroller.scrollTop += topOf(place.article) - place.top
+}
+
+// Where a message's words begin: the head above them goes when a message of the same author is put before it.
+function topOf(article) {
+  const parts = [...article.querySelectorAll(":scope > .msg__main > :not(.msg__head)")]
+  return (parts.find((part) => part.checkVisibility()) ?? article).getBoundingClientRect().top
 }
 
 export function firstVisible(scroller) {

@@ -41,8 +41,8 @@ def long_ago(app: Flask, count: int) -> None:
 
 
 def top(article: Locator) -> float:
-    """Where it begins on the screen."""
-    return float(article.evaluate("it => it.getBoundingClientRect().top"))
+    """Where its words begin on the screen."""
+    return float(article.locator(".prose").evaluate("it => it.getBoundingClientRect().top"))
 
 
 def check(visitor: Visitor) -> None:
