@@ -105,7 +105,7 @@ export default class extends Controller {
     this.#follow.keep(() => {
       for (const item of ours) this.#apply(item)
       if (this.#follow.following) this.#unload("before")
-      else if (this.#articles.length > MOST + SLACK) this.#unload("after")
+      else if (this.#articles.length > MOST + SLACK) this.#unload(this.#far)
       this.#group()
     })
   }
@@ -169,6 +169,11 @@ export default class extends Controller {
     }
     if (side === "before") this.beforeValue = true
     else this.afterValue = true
+  }
+
+  get #far() {
+    const { scrollTop, clientHeight, scrollHeight } = this.scrollerTarget
+    return scrollTop + clientHeight / 2 < scrollHeight / 2 ? "after" : "before"
   }
 
   #observe() {

@@ -76,6 +76,25 @@ def test_nothing_moves_while_pages_are_put_before_and_after_it(house: House, app
     assert {where: far for where, far in moved.items() if far > 1} == {}
 
 
+def test_what_is_dropped_is_far_from_who_reads_near_the_end(house: House, app: Flask) -> None:
+    say(app, 1, 200)
+    reader = Reader(house.enter("mara", reduced_motion="reduce"))
+    for _ in range(3):
+        reader.pages(0, reader.messages.first)
+    say(app, 201, 245)
+    expect(reader.messages).to_have_count(245)
+    reader.scroll(FAR)
+    expect(reader.page.locator(".pill")).to_be_hidden()
+    reader.scroll("it.scrollTop - 200")
+    expect(reader.messages).to_have_count(245)
+
+    say(app, 246, 255)
+    expect(reader.page.locator(".pill")).to_have_text("10 new")
+
+    assert max(reader.moved()) <= 1
+    expect(reader.messages).to_have_count(200)
+
+
 def test_nothing_moves_when_the_page_becomes_narrow(house: House, app: Flask) -> None:
     say(app, 1, 50)
     reader = Reader(house.enter("mara"))
