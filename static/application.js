@@ -23,6 +23,7 @@ import MuteController from "./controllers/mute_controller.js"
 import NeedsController from "./controllers/needs_controller.js"
 import NotifyController from "./controllers/notify_controller.js"
 import OutboxController from "./controllers/outbox_controller.js"
+import OutsideController from "./controllers/outside_controller.js"
 import PanesController from "./controllers/panes_controller.js"
 import PresenceController from "./controllers/presence_controller.js"
 import PromoteController from "./controllers/promote_controller.js"
@@ -55,7 +56,7 @@ const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
   breaker: BreakerController, check: CheckController, comment: CommentController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
   delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, follow: FollowController,
-  keys: KeysController, last: LastController, menu: MenuController, mute: MuteController, outbox: OutboxController, panes: PanesController, presence: PresenceController,
+  keys: KeysController, last: LastController, menu: MenuController, mute: MuteController, outbox: OutboxController, outside: OutsideController, panes: PanesController, presence: PresenceController,
   promote: PromoteController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, signout: SignoutController, staleness: StalenessController, stream: StreamController,
   suggestions: SuggestionsController, "task-list": TaskListController, theme: ThemeController, timeline: TimelineController, toast: ToastController, tools: ToolsController,
