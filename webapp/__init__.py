@@ -13,7 +13,7 @@ from models import crashpoint
 from models.base import db
 from queues import doorbell
 from realtime import publication  # noqa: F401 - the commit hook
-from webapp import assets, auth, blueprints, cards, cli, config, csrf, errors, limits, logs, security
+from webapp import assets, auth, blueprints, cards, cli, config, csrf, errors, forms, limits, logs, security
 
 __all__ = ["create_app", "started"]
 
@@ -37,7 +37,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     db.init_app(app)
     Migrate(app, db, directory=str(config.ROOT / "migrations"))
     # The order matters: the log line is begun first, and bodies are read before anything trusts them.
-    for part in (logs, limits, auth, csrf, errors, security, assets, cards, cli):
+    for part in (logs, limits, auth, csrf, errors, security, assets, cards, forms, cli):
         part.install(app)
     doorbell.install(app)
     blueprints.register(app)

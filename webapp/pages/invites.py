@@ -4,10 +4,10 @@ from flask import Blueprint, Response, g, make_response, redirect, render_templa
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.base import db
-from models.errors import Conflict, Invalid
 from models.policy import OPEN
 from webapp import accounts, devices
-from webapp.auth import current_user, only_read_from_here, policy, principal, set_session_cookie
+from webapp.auth import current_user, policy, principal, set_session_cookie
+from webapp.forms import shown_again
 
 bp = Blueprint("invites", __name__)
 
@@ -18,26 +18,18 @@ def show(secret: str) -> Response:
     return _page(secret)
 
 
-def _page(
-    secret: str, errors: dict[str, list[str]] | None = None, values: dict[str, str] | None = None
-) -> Response:
+def _page(secret: str) -> Response:
     invite = accounts.open_invite(secret)
     principal()
-    html = render_template(
-        "invites/show.html",
-        secret=secret,
-        invite=invite,
-        errors=errors or {},
-        values=values or {},
-        current_user=g.get("user"),
-    )
-    response = make_response(html, 422 if errors else 200)
+    html = render_template("invites/show.html", secret=secret, invite=invite, current_user=g.get("user"))
+    response = make_response(html)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
 @bp.post("/invites/<secret>")
 @policy(OPEN)
+@shown_again(_page)
 def accept(secret: str) -> AnyResponse:
     """Join as who is signed in, or with a new account."""
     signed_in = principal().session_id is not None
@@ -48,16 +40,10 @@ def accept(secret: str) -> AnyResponse:
         return redirect(f"/{project_key}/", 303)
     db.session.rollback()  # nothing is held while the password is hashed
     said = request.form
-    try:
-        user = accounts.accept_as_new(
-            secret, said.get("name", ""), said.get("email", ""), said.get("password", "")
-        )
-        _, cookie = accounts.start_session(user, None)
-    except (Invalid, Conflict) as error:
-        db.session.rollback()
-        only_read_from_here()
-        typed = {name: said.get(name, "") for name in ("name", "email")}
-        return _page(secret, error.fields or {"email": [error.message]}, typed)
+    user = accounts.accept_as_new(
+        secret, said.get("name", ""), said.get("email", ""), said.get("password", "")
+    )
+    _, cookie = accounts.start_session(user, None)
     response = make_response(redirect(f"/{project_key}/", 303))
     set_session_cookie(response, cookie, remember=True)
     devices.remember(response, user)

@@ -2,16 +2,15 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Response, make_response, redirect, request
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.allowed_host import AllowedHost
 from models.base import db
-from models.errors import DomainError
 from models.project_secret import ProjectSecret
 from webapp import servers
 from webapp.auth import current_project, policy
-from webapp.pages.settings import REFUSED, Fields, refused
+from webapp.forms import shown_again
 from webapp.rendering import page
 
 bp = Blueprint("servers", __name__, url_prefix="/<project_key>/settings/servers")
@@ -21,18 +20,12 @@ def _back() -> AnyResponse:
     return redirect(f"/{current_project().key}/settings/servers", 303)
 
 
-def _again(error: DomainError, **values: str) -> Response:
-    return make_response(_page(refused(error), values), 422)
-
-
-def _page(errors: Fields | None = None, values: dict[str, str] | None = None) -> str:
+def _page() -> str:
     project_id = current_project().id
     return page(
         "settings/servers.html",
         hosts=AllowedHost.of_project(project_id),
         secrets=ProjectSecret.of_project(project_id),
-        values=values or {},
-        errors=errors or {},
     )
 
 
@@ -44,12 +37,9 @@ def index(project_key: str) -> str:
 
 @bp.post("/hosts")
 @policy("host.manage", fresh=True)
+@shown_again(_page)
 def allow(project_key: str) -> AnyResponse:
-    host = request.form.get("host", "")
-    try:
-        servers.allow(current_project().id, host)
-    except REFUSED as error:
-        return _again(error, host=host[:280])
+    servers.allow(current_project().id, request.form.get("host", ""))
     db.session.commit()
     return _back()
 
@@ -64,13 +54,10 @@ def forbid(project_key: str, host_id: UUID) -> AnyResponse:
 
 @bp.post("/secrets")
 @policy("secret.manage", fresh=True)
+@shown_again(_page)
 def store(project_key: str) -> AnyResponse:
-    said = request.form
-    name = said.get("name", "")
-    try:
-        servers.store_secret(current_project().id, name, said.get("origin", ""), said.get("value", ""))
-    except REFUSED as error:
-        return _again(error, name=name[:64])  # the value is not sent back
+    said, project_id = request.form, current_project().id
+    servers.store_secret(project_id, said.get("name", ""), said.get("origin", ""), said.get("value", ""))
     db.session.commit()
     return _back()
 

@@ -8,20 +8,19 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.wrappers import Response as AnyResponse
 
 from models.base import db
-from models.errors import Invalid, TooMany
 from models.policy import OPEN, SIGNED_IN
 from models.user import User
 from webapp import accounts, ballast, devices
 from webapp.auth import (
     current_session,
     forget_session_cookie,
-    only_read_from_here,
     policy,
     principal,
     set_session_cookie,
 )
 from webapp.csrf import session_cookie_name
 from webapp.errors import disk_is_full
+from webapp.forms import shown_again
 
 bp = Blueprint("sessions", __name__)
 
@@ -40,17 +39,17 @@ def safe_next(path: str | None) -> str:
 @policy(OPEN)
 def new() -> AnyResponse:
     """The form; who is signed in already comes here to show that it is still the same person."""
-    going = safe_next(request.args.get("next"))
     who = principal()
     if who.kind == "person" and "next" not in request.args:
         return redirect("/", 303)
     email = g.user.email if who.kind == "person" else ""
     nobody = not db.session.scalar(select(exists().select_from(User)))
-    return make_response(_form(email, going, nobody=nobody))
+    return make_response(_form(email, nobody=nobody))
 
 
-def _form(email: str, going: str, error: str | None = None, nobody: bool = False) -> str:
-    return render_template("sessions/new.html", email=email, next=going, error=error, nobody=nobody)
+def _form(email: str = "", nobody: bool = False) -> str:
+    going = safe_next(request.values.get("next"))
+    return render_template("sessions/new.html", email=email, next=going, nobody=nobody)
 
 
 @bp.post("/sign-in")
@@ -64,19 +63,11 @@ def create() -> AnyResponse:
     return answer
 
 
+@shown_again(_form)
 def _create() -> AnyResponse:
-    email, password = request.form.get("email", ""), request.form.get("password", "")
-    going = safe_next(request.form.get("next"))
-    try:
-        user, secret = _sign_in(email, password)
-    except (Invalid, TooMany) as error:
-        db.session.rollback()
-        response = make_response(_form(email[:254], going, error.message))
-        response.status_code = 429 if isinstance(error, TooMany) else 422
-        if isinstance(error, TooMany):
-            response.headers["Retry-After"] = str(error.retry_after)
-        return response
-    return _enter(going, user, secret, remember=request.form.get("remember") == "on")
+    said = request.form
+    user, secret = _sign_in(said.get("email", ""), said.get("password", ""))
+    return _enter(safe_next(said.get("next")), user, secret, remember=said.get("remember") == "on")
 
 
 def _sign_in(email: str, password: str) -> tuple[User, str]:
@@ -118,22 +109,17 @@ def reset(token: str) -> Response:
     return _reset_form(token)
 
 
-def _reset_form(token: str, errors: dict[str, list[str]] | None = None) -> Response:
+def _reset_form(token: str) -> Response:
     user = accounts.user_of_reset(token)
-    html = render_template("sessions/reset.html", token=token, person=user, errors=errors or {})
-    response = make_response(html, 422 if errors else 200)
+    response = make_response(render_template("sessions/reset.html", token=token, person=user))
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
 @bp.post("/reset/<token>")
 @policy(OPEN)
+@shown_again(_reset_form)
 def set_password(token: str) -> Response:
-    try:
-        user = accounts.reset_password(token, request.form.get("password", ""))
-    except Invalid as error:
-        db.session.rollback()
-        only_read_from_here()
-        return _reset_form(token, error.fields)
+    user = accounts.reset_password(token, request.form.get("password", ""))
     _, secret = accounts.start_session(user, request.cookies.get(session_cookie_name()))
     return _enter("/", user, secret)

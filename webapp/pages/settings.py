@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from models import labs as flags
 from models.agent import Agent
 from models.base import db
-from models.errors import Conflict, DomainError, Invalid, TooMany
+from models.errors import Invalid
 from models.policy import TOKEN_RIGHTS
 from models.session import UserSession
 from webapp import accounts
@@ -21,24 +21,15 @@ from webapp.auth import (
     policy,
     principal,
 )
+from webapp.forms import shown_again
 from webapp.pages import browsers
 from webapp.rendering import page
 
 bp = Blueprint("settings", __name__, url_prefix="/<project_key>/settings")
 
-Fields = dict[str, list[str]]
-REFUSED = (Invalid, Conflict, TooMany)
-
 
 def _back(section: str) -> AnyResponse:
     return redirect(f"/{current_project().key}/settings/{section}", 303)
-
-
-def refused(error: DomainError) -> Fields:
-    """Forget what was half done; the page that follows shows what was wrong."""
-    db.session.rollback()
-    only_read_from_here()
-    return error.fields or {"error": [error.message]}
 
 
 @bp.get("")
@@ -53,6 +44,10 @@ def index(project_key: str) -> AnyResponse:
 @bp.get("/labs")
 @policy("labs.manage")
 def labs(project_key: str) -> str:
+    return _labs()
+
+
+def _labs() -> str:
     on = flags.read(current_project().id)
     shown = [
         {"key": key, "sentence": sentence, "on": on[key], "built": key in flags.BUILT}
@@ -63,6 +58,7 @@ def labs(project_key: str) -> str:
 
 @bp.post("/labs")
 @policy("labs.manage")
+@shown_again(_labs)
 def switch(project_key: str) -> AnyResponse:
     on = {"true": True, "false": False}.get(request.form.get("on", ""))
     flag = request.form.get("flag", "")
@@ -82,25 +78,23 @@ def people(project_key: str) -> str:
     return _people()
 
 
-def _people(errors: Fields | None = None, invite_url: str | None = None) -> str:
+def _people(membership_id: UUID | None = None, invite_url: str | None = None) -> str:
+    """All of them, also where the address names one."""
     project_id = current_project().id
     return page(
         "settings/people.html",
         memberships=accounts.members(project_id),
         invites=accounts.open_invites(project_id),
         invite_url=invite_url,
-        errors=errors or {},
     )
 
 
 @bp.post("/people/<uuid:membership_id>")
 @policy("member.manage", fresh=True)
+@shown_again(_people)
 def change_role(project_key: str, membership_id: UUID) -> AnyResponse:
     member = accounts.membership(current_project().id, membership_id)
-    try:
-        accounts.change_role(member, request.form.get("role", ""))
-    except REFUSED as error:
-        return make_response(_people(refused(error)), 422)
+    accounts.change_role(member, request.form.get("role", ""))
     db.session.commit()
     return _back("people")
 
@@ -111,14 +105,13 @@ def person(project_key: str, membership_id: UUID) -> str:
     return _person(membership_id)
 
 
-def _person(membership_id: UUID, errors: Fields | None = None, reset_url: str | None = None) -> str:
+def _person(membership_id: UUID, reset_url: str | None = None) -> str:
     member = accounts.membership(current_project().id, membership_id)
     return page(
         "settings/person.html",
         membership=member,
         governs=accounts.governs(member.user),
         reset_url=reset_url,
-        errors=errors or {},
     )
 
 
@@ -139,11 +132,9 @@ def reset(project_key: str, membership_id: UUID) -> Response:
 
 @bp.post("/people/<uuid:membership_id>/close")
 @policy("member.manage", fresh=True)
+@shown_again(_person)
 def close(project_key: str, membership_id: UUID) -> AnyResponse:
-    try:
-        accounts.deactivate(accounts.membership(current_project().id, membership_id))
-    except REFUSED as error:
-        return make_response(_person(membership_id, refused(error)), 422)
+    accounts.deactivate(accounts.membership(current_project().id, membership_id))
     db.session.commit()
     return _back(f"people/{membership_id}")
 
@@ -158,12 +149,10 @@ def reopen(project_key: str, membership_id: UUID) -> AnyResponse:
 
 @bp.post("/people/<uuid:membership_id>/end")
 @policy("member.manage", fresh=True)
+@shown_again(_people)
 def remove(project_key: str, membership_id: UUID) -> AnyResponse:
     member = accounts.membership(current_project().id, membership_id)
-    try:
-        accounts.remove(member)
-    except REFUSED as error:
-        return make_response(_people(refused(error)), 422)
+    accounts.remove(member)
     db.session.commit()
     return _back("people")
 
@@ -176,11 +165,9 @@ def invites(project_key: str) -> AnyResponse:
 
 @bp.post("/invites")
 @policy("invite.manage", fresh=True)
+@shown_again(_people)
 def invite(project_key: str) -> Response:
-    try:
-        _, link = accounts.invite(current_project(), request.form.get("role", ""))
-    except REFUSED as error:
-        return make_response(_people(refused(error)), 422)
+    _, link = accounts.invite(current_project(), request.form.get("role", ""))
     only_read_from_here()
     return make_response(_people(invite_url=link), 201)
 
@@ -202,7 +189,7 @@ def tokens(project_key: str) -> str:
     return _tokens()
 
 
-def _tokens(errors: Fields | None = None, secret: str | None = None) -> str:
+def _tokens(secret: str | None = None) -> str:
     project_id = current_project().id
     return page(
         "settings/tokens.html",
@@ -210,24 +197,21 @@ def _tokens(errors: Fields | None = None, secret: str | None = None) -> str:
         agents=Agent.of_project(project_id),
         scopes={kind: sorted(rights) for kind, rights in TOKEN_RIGHTS.items()},
         secret=secret,
-        errors=errors or {},
     )
 
 
 @bp.post("/tokens")
 @policy("token.manage", fresh=True)
+@shown_again(_tokens)
 def create_token(project_key: str) -> Response:
     said = request.form
-    try:
-        _, text = accounts.create_token(
-            current_project().id,
-            said.get("kind", ""),
-            said.get("name", ""),
-            agent_key=said.get("agent_key") or None,
-            days=_days(said.get("days", "90")),
-        )
-    except REFUSED as error:
-        return make_response(_tokens(refused(error)), 422)
+    _, text = accounts.create_token(
+        current_project().id,
+        said.get("kind", ""),
+        said.get("name", ""),
+        agent_key=said.get("agent_key") or None,
+        days=_days(said.get("days", "90")),
+    )
     only_read_from_here()
     return make_response(_tokens(secret=text), 201)
 
@@ -255,43 +239,36 @@ def project(project_key: str) -> str:
     return _project()
 
 
-def _project(values: dict[str, str] | None = None, errors: dict[str, Any] | None = None) -> str:
-    agents = Agent.of_project(current_project().id)
-    return page("settings/project.html", values=values or {}, errors=errors or {}, agents=agents)
+def _project() -> str:
+    return page("settings/project.html", agents=Agent.of_project(current_project().id))
 
 
 @bp.post("/project")
 @policy("project.manage")
+@shown_again(_project)
 def rename(project_key: str) -> AnyResponse:
-    name = request.form.get("name", "")
-    try:
-        accounts.rename(current_project(), name)
-    except REFUSED as error:
-        return make_response(_project({"name": name[:80]}, refused(error)), 422)
+    accounts.rename(current_project(), request.form.get("name", ""))
     db.session.commit()
     return _back("project")
 
 
 @bp.post("/project/default-agent")
 @policy("project.manage")
+@shown_again(_project)
 def choose_default_agent(project_key: str) -> AnyResponse:
-    try:
-        accounts.choose_default_agent(current_project(), request.form.get("default_agent_key") or None)
-    except REFUSED as error:
-        return make_response(_project(errors=refused(error)), 422)
+    accounts.choose_default_agent(current_project(), request.form.get("default_agent_key") or None)
     db.session.commit()
     return _back("project")
 
 
 @bp.post("/project/new")
 @policy("project.manage")
+@shown_again(_project)
 def create_project(project_key: str) -> AnyResponse:
-    name = request.form.get("new_name", "")
     try:
-        made = accounts.create_project(name, None)
-    except REFUSED as error:
-        wrong = {"new_name": next(iter(refused(error).values()))}
-        return make_response(_project({"new_name": name[:80]}, wrong), 422)
+        made = accounts.create_project(request.form.get("new_name", ""), None)
+    except Invalid as error:  # the page has another field of that name
+        raise Invalid(error.message, fields={"new_name": error.fields["name"]}) from None
     db.session.commit()
     return redirect(f"/{made.key}/settings/labs", 303)
 
@@ -319,9 +296,9 @@ def account(project_key: str) -> str:
     return _account()
 
 
-def _account(errors: Fields | None = None, saved: bool = False) -> str:
+def _account(saved: bool = False) -> str:
     shown = [_shown(session) for session in accounts.own_sessions()]
-    return page("settings/account.html", sessions=shown, errors=errors or {}, saved=saved)
+    return page("settings/account.html", sessions=shown, saved=saved)
 
 
 def _shown(session: UserSession) -> dict[str, Any]:
@@ -338,14 +315,12 @@ def _shown(session: UserSession) -> dict[str, Any]:
 
 @bp.post("/account/password")
 @policy("project.read")
+@shown_again(_account)
 def change_password(project_key: str) -> AnyResponse:
     said = request.form
-    try:
-        accounts.change_password(
-            current_user(), said.get("current", ""), said.get("password", ""), current_session().id
-        )
-    except REFUSED as error:
-        return make_response(_account(refused(error)), 422)
+    accounts.change_password(
+        current_user(), said.get("current", ""), said.get("password", ""), current_session().id
+    )
     only_read_from_here()
     return make_response(_account(saved=True), 201)
 

@@ -3,12 +3,12 @@
 from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from models.base import db
-from models.errors import Conflict, Invalid, NotFound
+from models.errors import NotFound
 from models.policy import OPEN
 from webapp import accounts, devices, doctor
 from webapp.accounts import FirstRun
-from webapp.auth import only_read_from_here, policy, set_session_cookie
+from webapp.auth import policy, set_session_cookie
+from webapp.forms import shown_again
 
 bp = Blueprint("setup", __name__)
 
@@ -16,26 +16,17 @@ bp = Blueprint("setup", __name__)
 @bp.get("/setup")
 @policy(OPEN)
 def show() -> AnyResponse:
-    code = request.args.get("code", "")
     try:
-        accounts.check_setup_code(code)
+        return _page()
     except NotFound:
         return redirect("/sign-in", 303)
-    return _page(code)
 
 
-def _page(
-    code: str, errors: dict[str, list[str]] | None = None, values: dict[str, object] | None = None
-) -> Response:
-    html = render_template(
-        "setup/show.html",
-        code=code,
-        checks=doctor.examine(),
-        errors=errors or {},
-        values=values or {},
-        engine=_engine(),
-    )
-    response = make_response(html, 422 if errors else 200)
+def _page() -> Response:
+    code = request.values.get("code", "")
+    accounts.check_setup_code(code)
+    html = render_template("setup/show.html", code=code, checks=doctor.examine(), engine=_engine())
+    response = make_response(html)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -50,6 +41,7 @@ def _engine() -> str:
 
 @bp.post("/setup")
 @policy(OPEN)
+@shown_again(_page)
 def create() -> AnyResponse:
     said = request.form
     form = FirstRun(
@@ -61,15 +53,8 @@ def create() -> AnyResponse:
         labs=said.get("labs") == "on",
         agents=said.get("agents") == "on",
     )
-    try:
-        user, project = accounts.set_up(form)
-        _, secret = accounts.start_session(user, None)
-    except (Invalid, Conflict) as error:
-        db.session.rollback()
-        only_read_from_here()
-        typed = {name: said.get(name, "") for name in ("name", "email", "project_name")}
-        values = {**typed, "labs": form.labs, "agents": form.agents}
-        return _page(form.code, error.fields or {"code": [error.message]}, values)
+    user, project = accounts.set_up(form)
+    _, secret = accounts.start_session(user, None)
     first = "chat" if form.labs else "settings/labs"
     response = make_response(redirect(f"/{project.key}/{first}", 303))
     set_session_cookie(response, secret, remember=True)
