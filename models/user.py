@@ -30,14 +30,19 @@ INVITE_LIFE = timedelta(hours=72)
 _ROLE_CHECK = "role in ('viewer', 'member', 'operator', 'owner')"
 
 
-def hash_password(password: object) -> str:
-    """The argon2id hash; slow on purpose, so never inside a transaction. Invalid names the field."""
+def hash_password(password: object, *own: str) -> str:
+    """The argon2id hash; slow on purpose, so never inside a transaction. Invalid names the field.
+
+    `own` are the name and the address of whose it is, of which it may not be made.
+    """
     shortest, longest = PASSWORD_LENGTHS
     text = clean(password, "password", longest=longest)
     if len(text) < shortest:
         raise invalid("password", f"must be {shortest} characters at least")
     if guessable(text):
         raise invalid("password", "is one of the passwords that are tried first")
+    if guessable(text, *own):
+        raise invalid("password", "is made of the person's own name or address")
     return _hasher.hash(text)
 
 

@@ -44,7 +44,7 @@ REACHING = {"socket.create_connection", "socket.getaddrinfo", "urllib.request", 
 # paths no request, person or agent has a word in.
 FILES = (
     "models.workspace",
-    "models.guessable", "agents.prompts", "agents.scripted_server", "webapp.assets", "webapp.config",
+    "agents.prompts", "agents.scripted_server", "webapp.assets", "webapp.config",
     "webapp.ballast", "webapp.release",
     "agents.keeper.child", "agents.keeper.family", "agents.keeper.landlock", "agents.keeper.namespaces",
     "agents.keeper.program", "agents.shell.marks", "agents.shell.probing",

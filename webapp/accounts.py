@@ -69,10 +69,10 @@ def turn_to_sign_in() -> AbstractContextManager[None]:
     return _slot(_SIGNING_IN)
 
 
-def hashed(password: object) -> str:
-    """The hash of a new password. Slow: outside any transaction."""
+def hashed(password: object, *own: str) -> str:
+    """The hash of a new password, for who has this name and address. Slow: outside any transaction."""
     with _slot(_HASHING):
-        made: str = current_app.extensions["offload"](hash_password, password)
+        made: str = current_app.extensions["offload"](hash_password, password, *own)
         return made
 
 
@@ -157,12 +157,13 @@ def own_sessions() -> list[UserSession]:
 def change_password(user: User, current: str, new: object, keep: UUID | None) -> None:
     """Ends every other session and all known devices; commits. Invalid names the field that is wrong."""
     stored, counted_as = user.password_hash, devices.known(user) or client_address()
+    own = user.name, user.email
     LoginAttempt.check(user.email, counted_as)
     attempt = _count(user.email, counted_as)
     if not _matches(stored, current):
         refusal.note(principal().key, "password.refused", f"user {user.handle}", address=client_address())
         raise invalid("current", "is not your password")
-    made = hashed(new)
+    made = hashed(new, *own)
     changed_rows(delete(LoginAttempt).where(LoginAttempt.id == attempt.id))
     note("password.changed", f"user {user.handle}")
     user.password_hash = made
@@ -229,7 +230,7 @@ def set_up(form: FirstRun) -> tuple[User, Project]:
         check_setup_code(form.code)
         db.session.rollback()  # what was read is read again below
     project_name = clean_name(form.project_name, "project_name")
-    made = hashed(form.password)
+    made = hashed(form.password, form.name, form.email)
     audit.lock()
     check_setup_code(form.code)  # again, behind the lock of the audit log
     user = User.create(form.email, form.name, made)
@@ -282,9 +283,10 @@ def user_of_reset(token: str) -> User:
 def reset_password(token: str, password: object) -> User:
     """Ends every session; commits."""
     with reading():
-        user_of_reset(token)
+        user = user_of_reset(token)
+        own = user.name, user.email
         db.session.rollback()  # what was read is read again below
-    made = hashed(password)
+    made = hashed(password, *own)
     audit.lock()  # two who use the link at the same moment take turns
     user = user_of_reset(token)
     audit.record("nobody", "password.reset", f"user {user.handle}", by="link")
@@ -508,7 +510,7 @@ def accept_as_new(secret: str, name: str, email: str, password: object) -> User:
     with reading():
         open_invite(secret)
         db.session.rollback()  # what was read is read again below
-    made = hashed(password)
+    made = hashed(password, name, email)
     audit.lock()
     project_id = open_invite(secret).project_id
     user = User.create(email, name, made)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from models import audit, labs
 from models.agent import Agent
-from models.base import db
+from models.base import db, reading
 from models.errors import DomainError
 from models.policy import ROLES
 from models.project import Project
@@ -88,7 +88,7 @@ skills = AppGroup("skills", help="What skills find configured in a project.")
 @_plainly
 def create_user(email: str, name: str, key: str, role: str, password: str) -> None:
     """Make an account and let it into a project."""
-    hashed = hash_password(password)
+    hashed = hash_password(password, name, email)
     audit.lock()  # two who make an account of one name take turns
     project = _project(key)
     made = User.create(email, name, hashed)
@@ -111,7 +111,12 @@ def set_password(email: str, link: bool) -> None:
         db.session.commit()
         click.echo(url)
         return
-    hashed = hash_password(click.prompt("New password", hide_input=True, confirmation_prompt=True))
+    with reading():
+        name = _user(email).name
+        db.session.rollback()  # nothing is held while somebody types
+    hashed = hash_password(
+        click.prompt("New password", hide_input=True, confirmation_prompt=True), name, email
+    )
     account = _user(email)
     account.password_hash = hashed
     ended = UserSession.revoke_all(account)
