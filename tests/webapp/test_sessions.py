@@ -418,6 +418,14 @@ def test_a_page_asks_to_sign_in_and_comes_back(app: Flask, site: Site) -> None:
     assert answer.location == f"/sign-in?next={site.settings}/account"
 
 
+def test_what_was_not_ticked_stays_so_when_the_form_is_shown_again(client: FlaskClient, site: Site) -> None:
+    email = site.people["member"].email
+
+    shown = [sign_in(client, email, "not the password", **more).text for more in ({}, {"remember": "on"})]
+
+    assert ["checked" in page for page in [client.get("/sign-in").text, *shown]] == [True, False, True]
+
+
 # --- reset ---
 
 
