@@ -3,7 +3,10 @@ export class Offline extends Error {}
 
 export const reach = new EventTarget()
 
+const lost = () => reach.dispatchEvent(new Event("lost"))
+
 const PATIENCE_MS = 15_000
+const SILENCE_MS = 5000
 
 const csrfMeta = () => document.querySelector('meta[name="csrf-token"]')
 
@@ -36,14 +39,18 @@ export async function page(url) {
   return { ok: response.ok && !response.redirected, html: await response.text() }
 }
 
+// A server that hangs is told of before the request is given up. Who brings a signal of his own waits long on purpose.
 async function send(url, { signal, ...options }) {
+  const silence = signal ? null : setTimeout(lost, SILENCE_MS)
   let response
   try {
     response = await fetch(url, { ...options, signal: signal ?? AbortSignal.timeout(PATIENCE_MS) })
   } catch (error) {
     if (error.name === "AbortError") throw error
-    reach.dispatchEvent(new Event("lost"))
+    lost()
     throw new Offline(url)
+  } finally {
+    clearTimeout(silence)
   }
   reach.dispatchEvent(new CustomEvent("reached", { detail: { status: response.status } }))
   return response
@@ -56,7 +63,7 @@ async function json(response) {
   } catch (error) {
     if (error instanceof SyntaxError) return {}
     if (error.name === "AbortError") throw error
-    reach.dispatchEvent(new Event("lost")) // the answer broke off
+    lost() // the answer broke off
     throw new Offline(response.url)
   }
 }

@@ -100,6 +100,25 @@ def test_offline_ends_as_soon_as_the_server_answers(house: House) -> None:
     expect(mara.page.locator(".conn")).to_have_attribute("data-state", "live", timeout=5000)
 
 
+def test_a_server_that_hangs_is_offline_before_a_post_is_given_up(house: House) -> None:
+    mara = house.enter("mara")
+    mara.page.clock.install()
+    mara.open()
+    house.live.web.pause()
+    try:
+        with mara.page.expect_request("**/messages"):
+            mara.say("@jonas is it still there?")
+        for milliseconds in (5000, 3000):
+            mara.page.clock.fast_forward(milliseconds)
+        expect(mara.page.locator(".conn")).to_have_attribute("data-state", "offline", timeout=1000)
+    finally:
+        house.live.web.resume()
+
+    mara.is_in("live")
+    expect(mara.message("is it still there?")).to_be_visible()
+    assert mara.messages() == ["@Jonas Weber is it still there?"]
+
+
 def pause_with_a_word(app: Flask) -> None:
     """As the loop breaker does: the last message and the pause come as one change."""
     with app.app_context():
