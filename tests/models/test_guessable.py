@@ -53,6 +53,7 @@ FINE = [
     "лето в деревне у реки",
     "ünïcödé-phräse-ok",
     "7291 4408 6315 9",
+    "24113\n where the river bends",
 ]
 
 
