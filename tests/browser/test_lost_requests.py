@@ -110,7 +110,7 @@ def test_a_server_that_hangs_is_offline_before_a_post_is_given_up(house: House) 
             mara.say("@jonas is it still there?")
         for milliseconds in (5000, 3000):
             mara.page.clock.fast_forward(milliseconds)
-        expect(mara.page.locator(".conn")).to_have_attribute("data-state", "offline", timeout=1000)
+        expect(mara.page.locator(".conn")).to_have_attribute("data-state", "offline", timeout=5000)
     finally:
         house.live.web.resume()
 
