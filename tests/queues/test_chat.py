@@ -20,6 +20,8 @@ from tests.queues.crew import Crew
 from tests.support.processes import wait_until
 
 Start = Callable[..., Running]
+SOON = 1.5
+"""A wish is seen after half a second at most; the rest is for a machine that does other things, too."""
 SLOW = [Say("one two three four five six seven eight nine ten " * 20, delay=0.02)]
 
 
@@ -155,14 +157,14 @@ def test_what_was_written_so_far_is_kept_while_it_grows(crew: Crew, start: Start
     assert SLOW[0].text.startswith(crew.delivery(asked).partial)
 
 
-def test_stop_ends_an_answer_within_a_second_and_keeps_its_text(crew: Crew, start: Start) -> None:
+def test_stop_ends_an_answer_soon_and_keeps_its_text(crew: Crew, start: Start) -> None:
     asked = crew.ask()
     running = start(SLOW)
     running.wait_text()
 
     _stop(asked)
 
-    ended = crew.wait(asked, "processed", timeout=1)
+    ended = crew.wait(asked, "processed", timeout=SOON)
     answer = crew.answer_of(asked)
     assert ended.stopped_by == "Mara"
     assert answer is not None
@@ -178,7 +180,7 @@ def test_stop_is_seen_without_redis(crew: Crew, start: Start) -> None:
 
     _stop(asked)
 
-    assert crew.wait(asked, "processed", timeout=1).stopped_by == "Mara"
+    assert crew.wait(asked, "processed", timeout=SOON).stopped_by == "Mara"
 
 
 def _stop(delivery_id: Any) -> None:
@@ -193,7 +195,7 @@ def test_stop_before_the_first_word_leaves_no_message(crew: Crew, start: Start) 
 
     _stop(asked)
 
-    assert crew.wait(asked, "processed", timeout=1).stopped_by == "Mara"
+    assert crew.wait(asked, "processed", timeout=SOON).stopped_by == "Mara"
     assert crew.answers() == []
 
 
