@@ -206,13 +206,13 @@ def _conversation(message: Message, around: _Around) -> str:
     around.authors.meet([*before, message])
     shown = [_shortened(said, around) for said in before]
     parts = [BEFORE, *shown] if shown else [NOTHING_BEFORE]
-    return "\n\n".join([*parts, ADDRESSED, _quoted(message, around, message.content)])
+    return "\n\n".join([*parts, ADDRESSED, _quoted(message, around, message.told)])
 
 
 def _shortened(message: Message, around: _Around) -> str:
     """Quoted once for all answers that begin together."""
     if message.seq not in around.quoted:
-        text = capped(message.content, ONE_RECENT, ONE_TAIL)
+        text = capped(message.told, ONE_RECENT, ONE_TAIL)
         around.quoted[message.seq] = _quoted(message, around, text)
     return around.quoted[message.seq]
 
@@ -268,7 +268,7 @@ def _fitting(newest: Sequence[Message]) -> list[Message]:
     kept: list[Message] = []
     room = RECENT_CHARACTERS
     for said in newest:
-        room -= min(len(said.content), ONE_RECENT)
+        room -= min(len(said.told), ONE_RECENT)
         if room < 0:
             break
         kept.append(said)

@@ -4,6 +4,7 @@ from models import authz
 from models.agent import Agent, AgentStatus
 from models.allowed_host import AllowedHost
 from models.approval import Approval
+from models.attachment import Attachment, AttachmentPiece
 from models.audit import AuditEntry, AuditHead
 from models.authz import AuthzEpoch
 from models.base import db
@@ -37,6 +38,8 @@ __all__ = [
     "AllowedHost",
     "ApiToken",
     "Approval",
+    "Attachment",
+    "AttachmentPiece",
     "AuditEntry",
     "AuditHead",
     "AuthzEpoch",

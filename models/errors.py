@@ -21,6 +21,12 @@ class Invalid(DomainError):
     code = "invalid"
 
 
+class TooLarge(DomainError):
+    """More bytes than are taken."""
+
+    code = "too_large"
+
+
 class Conflict(DomainError):
     """Somebody was first, or the same key came with another content; `row` is what stands now."""
 
@@ -100,6 +106,12 @@ class Busy(DomainError):
     """The database could not be had in time (503)."""
 
     code = "busy"
+
+
+class DiskFull(DomainError):
+    """There is no room for it (507)."""
+
+    code = "disk_full"
 
 
 class ExecutorOffline(DomainError):

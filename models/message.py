@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -22,12 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship, remote, selectinload
 
+from models.attachment import Attachment
 from models.base import Model, Row, db, new_id, touch, utcnow
 from models.delivery import Delivery
 from models.errors import Conflict, Forbidden
 from models.markup import Rendered, render, words
 from models.secret import digest
-from models.text import clean, invalid
+from models.text import clean, file_size, invalid
 from models.thread import Thread, ThreadRead
 from models.user import User
 
@@ -51,6 +52,7 @@ class Draft:
     """The one agent it goes to, whatever it mentions."""
     message_type: str = "text"
     """A proposal is for people: it calls no agent, whatever it mentions."""
+    attachments: tuple[UUID, ...] = ()
     id: UUID = field(default_factory=new_id)
     created_at: datetime = field(default_factory=utcnow)
 
@@ -63,11 +65,13 @@ class Draft:
         reply_to: UUID | None = None,
         agent_key: str | None = None,
         deliver_to: str | None = None,
+        attachments: Sequence[UUID] = (),
     ) -> Draft:
-        """Check and render; Invalid names the field."""
-        text = clean(content, "content", longest=LONGEST)
+        """Check and render; Invalid names the field. What has files needs no words."""
+        text = clean(content, "content", longest=LONGEST, shortest=0 if attachments else 1)
         key = clean(client_id, "client_id", longest=64)
-        return cls(user_id, text, render(text), key, reply_to, agent_key, deliver_to)
+        files = tuple(dict.fromkeys(attachments))
+        return cls(user_id, text, render(text), key, reply_to, agent_key, deliver_to, attachments=files)
 
     @property
     def key(self) -> tuple[UUID | None, str | None, str | None]:
@@ -231,7 +235,7 @@ class Message(Row, Model):
     def edit(self, by: User, content: object, rendered: Rendered | None = None) -> None:
         """Change the text of one's own message, rendered before or now; who was addressed stays as it was."""
         self._must_be_own(by)
-        text = clean(content, "content", longest=LONGEST)
+        text = clean(content, "content", longest=LONGEST, shortest=0 if self.files else 1)
         if text != self.content:
             self._remember()
             self.content, self.content_html = text, (rendered or render(text)).html
@@ -239,11 +243,14 @@ class Message(Row, Model):
             self._touch_quoters()
 
     def delete(self, by: User) -> None:
-        """Take back one's own message: its place stays, its text goes, and nobody answers it any more."""
+        """Take back one's own message: its place stays, text and files go, and nobody answers it any more."""
         self._must_be_own(by)
         self._remember()
         self.content = self.content_html = ""
         self.deleted_at = utcnow()
+        if self.files:
+            Attachment.forget(Attachment.message_id == self.id)
+            self.meta = {key: value for key, value in self.meta.items() if key != "files"}
         for delivery in Delivery.open_of(self.id):
             delivery.stop(by.name)
         self._touch_quoters()
@@ -301,9 +308,25 @@ class Message(Row, Model):
         return self.message_type in ("task_proposal", "action_proposal")
 
     @property
+    def files(self) -> list[dict[str, Any]]:
+        """What it says of its files, which never changes: who shows them asks no other table."""
+        files: list[dict[str, Any]] = self.meta.get("files", [])
+        return files
+
+    @property
+    def file_names(self) -> str:
+        return ", ".join(file["name"] for file in self.files)
+
+    @property
     def excerpt(self) -> str:
-        """The first line, for a quote."""
-        return words(self.content_html)[:140]
+        """The first line, for a quote; without words the names of its files."""
+        return (words(self.content_html) or self.file_names)[:140]
+
+    @property
+    def told(self) -> str:
+        """What agents are told of it: its text, and that there are files."""
+        files = [f"[file: {file['name']}, {file_size(file['size'])}]" for file in self.files]
+        return "\n".join([self.content, *files] if self.content else files)
 
     @property
     def author(self) -> str:
@@ -320,7 +343,12 @@ class Message(Row, Model):
     def same_as(self, draft: Draft, thread: Thread) -> bool:
         """Whether a repeat of this client_id says the same in the same place."""
         same_reply = draft.deliver_to is not None or self.reply_to == draft.reply_to
-        return self.thread_id == thread.id and same_reply and self._said_first(draft.content)
+        same_place = self.thread_id == thread.id and same_reply
+        return same_place and self._has_files(draft.attachments) and self._said_first(draft.content)
+
+    def _has_files(self, ids: Sequence[UUID]) -> bool:
+        """Which they were is not known of one that was deleted."""
+        return self.deleted_at is not None or [file["id"] for file in self.files] == [*map(str, ids)]
 
     def says(self, content: str) -> bool:
         """Whether this is its text, or was when it was posted."""

@@ -14,6 +14,7 @@ RIGHTS: dict[str, str] = {
     "thread.mark_read": "viewer",
     "message.post": "member",
     "message.edit_own": "member",
+    "message.attach": "member",
     "message.react": "member",
     "thread.type": "member",
     "delivery.retry": "member",
@@ -55,7 +56,15 @@ TOKEN_RIGHTS: dict[str, frozenset[str]] = {
     ),
     "worker": frozenset({"project.read"}),
     "user": frozenset(
-        {"project.read", "message.read", "message.post", "message.react", "thread.mark_read", "doc.read"}
+        {
+            "project.read",
+            "message.read",
+            "message.post",
+            "message.attach",
+            "message.react",
+            "thread.mark_read",
+            "doc.read",
+        }
     ),
 }
 """The most that a token of each kind can be given, whatever its scopes say; conversations are for people."""

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 
 from models.agent import Agent
+from models.attachment import Attachment
 from models.base import db, utcnow
 from models.delivery import Delivery
 from models.errors import Conflict, DomainError, Invalid
@@ -33,18 +34,22 @@ def post_all(thread: Thread, drafts: Sequence[Draft]) -> list[Message | DomainEr
     """Post drafts of any authors in one transaction, in order; a repeat gives the first message again."""
     earlier = _posted_before(thread, drafts)
     quoted = _quoted(thread, drafts)
+    files = Attachment.unposted({file_id for draft in drafts for file_id in draft.attachments})
     audience = Audience(thread.project_id)
     results: list[Message | DomainError] = []
     fresh: list[tuple[Message, Draft]] = []
+    posted: list[tuple[Attachment, Message]] = []
     for draft in drafts:
         before = earlier.get(draft.key)
         if before is not None:
             results.append(_repeated(before, draft, thread))
-        elif (refusal := _refusal(draft, quoted, audience)) is not None:
+        elif (refusal := _refusal(draft, thread, quoted, files, audience)) is not None:
             results.append(refusal)
         else:
-            message = earlier[draft.key] = _message_of(thread, draft)
+            given = [files.pop(file_id) for file_id in draft.attachments]
+            message = earlier[draft.key] = _message_of(thread, draft, given)
             fresh.append((message, draft))
+            posted += [(file, message) for file in given]
             results.append(message)
     if fresh:
         _number(thread, [message for message, _ in fresh])
@@ -56,6 +61,8 @@ def post_all(thread: Thread, drafts: Sequence[Draft]) -> list[Message | DomainEr
             for message, draft in fresh:
                 _address(thread, message, draft, quoted, audience)
         db.session.flush()
+        for file, message in posted:
+            file.message_id = message.id
     return results
 
 
@@ -122,13 +129,23 @@ def _to_itself() -> Conflict:
     return Conflict("an agent does not deliver to itself", fields={"target_agent_key": [why]})
 
 
-def _refusal(draft: Draft, quoted: dict[UUID, Message], audience: Audience) -> DomainError | None:
+def _refusal(
+    draft: Draft,
+    thread: Thread,
+    quoted: dict[UUID, Message],
+    files: dict[UUID, Attachment],
+    audience: Audience,
+) -> DomainError | None:
     if draft.agent_key is not None and draft.deliver_to == draft.agent_key:
         return _to_itself()
     if draft.reply_to is not None and draft.reply_to not in quoted:
         return Invalid("no such message here", fields={"reply_to": ["is not in this thread"]})
     if draft.deliver_to is not None and draft.deliver_to not in audience.agents:
         return no_such_agent()
+    given = [files.get(file_id) for file_id in draft.attachments]
+    if not all(file and file.waits_for(draft.user_id, thread) for file in given):
+        why = "names a file that is not yours to post here, or is gone"
+        return Invalid(f"attachments {why}", fields={"attachments": [why]})
     return None
 
 
@@ -178,7 +195,7 @@ def _quoted(thread: Thread, drafts: Sequence[Draft]) -> dict[UUID, Message]:
     return {row.id: row for row in rows}
 
 
-def _message_of(thread: Thread, draft: Draft) -> Message:
+def _message_of(thread: Thread, draft: Draft, files: Sequence[Attachment]) -> Message:
     return Message(
         id=draft.id,
         created_at=draft.created_at,
@@ -190,7 +207,7 @@ def _message_of(thread: Thread, draft: Draft) -> Message:
         content=draft.content,
         content_html=draft.rendered.html,
         message_type=draft.message_type,
-        meta={},
+        meta={"files": [file.said for file in files]} if files else {},
         status="sent",
         client_id=draft.client_id,
         reply_to=draft.reply_to,

@@ -202,8 +202,8 @@ class Task(Row, Stateful, Model):
             return before
         task = cls.create(
             message.project_id,
-            _title_of(message.content),
-            message.content[:LONGEST_DESCRIPTION],
+            _title_of(message.content or message.file_names),
+            message.told[:LONGEST_DESCRIPTION],
             message.target_agent_key,
             source="message",
             author=UI,

@@ -72,6 +72,15 @@ def _tag(char: str) -> bool:
     return _TAGS <= char <= "\U000effff"
 
 
+def file_size(count: int) -> str:
+    """A number of bytes as people say it."""
+    if count < 1000:
+        return f"{count} B"
+    if count < 1000 << 10:
+        return f"{max(count >> 10, 1)} KB"
+    return f"{count / (1 << 20):.1f}".removesuffix(".0") + " MB"
+
+
 def told(text: str, longest: int = 2000) -> str:
     """What the world or a program said, as both databases can hold it; a cut is marked."""
     text = text.replace("\0", "").encode("utf-8", "replace").decode()

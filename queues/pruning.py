@@ -1,9 +1,10 @@
-"""Removes what has served its time: old changes, repeats' answers, failed sign-ins, dead workers."""
+"""Removes what has served its time: changes and answers, failed sign-ins, dead workers, unposted files."""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, select, update
 
+from models.attachment import Attachment
 from models.base import changed_rows, db, utcnow
 from models.limits import IdempotencyKey, LoginAttempt
 from models.stream import Stream, StreamChange
@@ -27,6 +28,15 @@ def prune(now: datetime | None = None) -> int:
         gone += changed_rows(statement)
         db.session.commit()
     gone += Worker.forget_dead()
+    db.session.commit()
+    return gone + prune_files(now)
+
+
+def prune_files(now: datetime) -> int:
+    gone = 0
+    while Attachment.forget_unposted(now):
+        db.session.commit()
+        gone += 1
     db.session.commit()
     return gone
 

@@ -79,10 +79,12 @@ PRIVATE = frozenset(
         "brain_doc_versions",
         "task_comments",
         "task_outputs",
+        "attachments",
+        "attachment_pieces",
     }
 )
 """Tables that no stream carries: health is polled, a proposal says what was decided on it, a document or a
-task which version it has, and nothing is added to the older tables of tasks."""
+task which version it has, a message which files, and nothing is added to the older tables of tasks."""
 
 
 def _nothing(row: Any) -> Iterable[Any]:

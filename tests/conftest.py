@@ -29,7 +29,7 @@ KINDS = ("sqlite", "postgresql")
 SETTINGS = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY", "PORT", "HOST",
             "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "WATCHDOG_SECONDS", "TRUSTED_PROXIES",
             "PUBLIC_URL", "WORKSPACES_FOLDER", "EGRESS_INTERNAL", "SHELL_WITHOUT_ISOLATION",
-            "SKILL_VARIABLES")  # fmt: skip
+            "SKILL_VARIABLES", "FILE_MEGABYTES", "FILES_A_MESSAGE", "PROJECT_FILES_MEGABYTES")  # fmt: skip
 PROCESSES = frozenset(("live", "house"))
 LONG = frozenset(
     f"test_{name}.py"

@@ -1,14 +1,17 @@
 """Rows that tests start from. Each makes what it needs and flushes; the test commits, or its client does."""
 
+import io
 import itertools
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from flask import Flask
 from flask.testing import FlaskClient
 
 from models.agent import Agent
-from models.base import db, utcnow
+from models.attachment import Attachment, Received
+from models.base import db, new_id, utcnow
 from models.brain_doc import PROJECT, BrainDoc
 from models.canonical import canonical, digest_of
 from models.finding import Finding, Looked
@@ -35,6 +38,11 @@ from models.wish import Wish
 from webapp.csrf import HEADER, token_for
 
 PASSWORD = "correct horse battery"
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c4944415408d763f8cfc000000301010018dd8db00000000049454e44ae426082"
+)
+"""An image of one red point."""
 _numbers = itertools.count(1)
 _hashes: dict[str, str] = {}
 
@@ -117,6 +125,12 @@ def skill(of: Project, key: str = "ops-check", status: str = "ready", **fields: 
 
 def room(of: Project) -> Thread:
     return of.room
+
+
+def attachment(where: Thread, by: User, name: str = "notes.txt", data: bytes = b"Water the plants.") -> UUID:
+    """A file that this person uploaded for a message to come in the thread."""
+    with Received.read(name, io.BytesIO(data), 10 << 20) as file:
+        return Attachment.keep(new_id(), where, by, file, 1 << 30).id
 
 
 def token(

@@ -13,8 +13,8 @@ PAGES = (
 )  # fmt: skip
 API = (
     "accounts", "invites", "tokens", "labs", "projects", "agents", "skills", "agent_work", "docs",
-    "threads", "messages", "reactions", "deliveries", "proposals", "tasks", "task_events", "plans", "audits",
-    "streams", "sockets", "health", "chat",
+    "threads", "messages", "attachments", "reactions", "deliveries", "proposals", "tasks", "task_events",
+    "plans", "audits", "streams", "sockets", "health", "chat",
 )  # fmt: skip
 
 

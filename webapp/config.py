@@ -161,6 +161,9 @@ SETTINGS: dict[str, tuple[Callable[[str], Any], Any]] = {
     "EGRESS_INTERNAL": (servers, frozenset()),
     "SHELL_WITHOUT_ISOLATION": (yes, False),
     "SKILL_VARIABLES": (variables, ()),
+    "FILE_MEGABYTES": (between(1, 100), 10),
+    "FILES_A_MESSAGE": (between(1, 50), 10),
+    "PROJECT_FILES_MEGABYTES": (between(1, 1_000_000), 1024),
 }
 
 

@@ -17,12 +17,14 @@ from models.base import db, reading
 
 STATUS: dict[type[errors.DomainError], int] = {
     errors.Invalid: 422,
+    errors.TooLarge: 413,
     errors.Conflict: 409,
     errors.NotFound: 404,
     errors.Forbidden: 403,
     errors.SignInNeeded: 401,
     errors.TooMany: 429,
     errors.Busy: 503,
+    errors.DiskFull: 507,
     errors.ExecutorOffline: 503,
 }
 TITLES = {

@@ -2,7 +2,8 @@
 
 import json
 import math
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
 from flask import Flask, Request, request
 from flask.json.provider import DefaultJSONProvider
@@ -20,6 +21,8 @@ LONGEST_STRING = 64 << 10
 LONGEST_NUMBER = 2**53
 LONGEST_ADDRESS = 4096
 READS = ("GET", "HEAD", "OPTIONS")
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 def strict_loads(text: str | bytes) -> Any:
@@ -105,6 +108,12 @@ class ApiBlueprint(Blueprint):
         return super().arguments(schema() if isinstance(schema, type) else schema, **options)
 
 
+def takes_file(view: View) -> View:
+    """The body is any bytes, which the view itself reads, and no more than it wants."""
+    view.takes_file = True  # type: ignore[attr-defined]
+    return view
+
+
 def install(app: Flask) -> None:
     app.json = StrictJSON(app)
 
@@ -119,8 +128,11 @@ def install(app: Flask) -> None:
             raise RequestURITooLarge
         if "\0" in request.path or any("\0" in part for pair in request.args.items(True) for part in pair):
             raise BadRequest("an address must not hold a NUL character")
-        if request.method not in READS:
+        if request.method not in READS and not _is_file():
             _refuse_body()
+
+    def _is_file() -> bool:
+        return hasattr(app.view_functions.get(request.endpoint or ""), "takes_file")
 
     def _refuse_body() -> None:
         # A form is checked by webapp/forms.py, which knows the page to show the error on.

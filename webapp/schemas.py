@@ -7,6 +7,7 @@ import marshmallow as ma
 from marshmallow import ValidationError, fields, validate
 
 from models.actions import ACTIONS, LEVELS
+from models.attachment import LONGEST_NAME
 from models.delivery import LONGEST_REPORTED
 from models.message import LONGEST
 from models.note import OUTPUTS
@@ -70,6 +71,28 @@ class NewMessage(ma.Schema):
         metadata={"maxLength": 64, "description": "Yours, once per message: a repeat gives the first answer"},
     )
     reply_to = fields.UUID(load_default=None, allow_none=True)
+    attachments = fields.List(
+        fields.UUID(),
+        load_default=list,
+        metadata={"description": "Files that were uploaded for this thread, in order"},
+    )
+
+
+class NewFile(ma.Schema):
+    name = fields.String(load_default="", metadata={"maxLength": LONGEST_NAME})
+
+
+class FileRow(ma.Schema):
+    """A file, as its uploader is answered and the metadata of its message says it."""
+
+    id = fields.UUID()
+    name = fields.String()
+    size = fields.Integer(metadata={"description": "In bytes"})
+    media_type = fields.String(
+        metadata={"description": "Of four kinds of image by the first bytes; else application/octet-stream"}
+    )
+    width = fields.Integer(metadata={"description": "Of an image"})
+    height = fields.Integer(metadata={"description": "Of an image"})
 
 
 class NewComment(ma.Schema):

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from models import labs
 from models.agent import Agent
+from models.attachment import Attachment
 from models.base import db
 from models.brain_doc import FLAG, BrainDoc
 from models.delivery import Delivery
@@ -37,7 +38,18 @@ def room(project_id: UUID) -> Thread:
 
 
 def thread(thread_id: UUID) -> Thread:
-    found = db.session.get(Thread, thread_id)
+    return _open(db.session.get(Thread, thread_id))
+
+
+def thread_to_write_in(thread_id: UUID) -> Thread:
+    """The same, and one's own conversation that has not begun: nothing is stored of it yet."""
+    found, who = db.session.get(Thread, thread_id), principal()
+    if found is None and who.session_id and who.id:
+        found = Thread.unbegun(thread_id, who.id)
+    return _open(found)
+
+
+def _open(found: Thread | None) -> Thread:
     if found is None:
         raise NotFound
     require("message.read", found.project_id)
@@ -63,6 +75,15 @@ def closed(thread: Thread, flags: dict[str, bool]) -> NotFound:
 def message(message_id: UUID) -> Message:
     found = db.session.get(Message, message_id)
     if found is None:
+        raise NotFound
+    thread(found.thread_id)
+    return found
+
+
+def attachment(attachment_id: UUID) -> Attachment:
+    """A file of a message that the caller reads; before it is posted it is nobody's to read."""
+    found = db.session.get(Attachment, attachment_id)
+    if found is None or found.message_id is None:
         raise NotFound
     thread(found.thread_id)
     return found

@@ -24,7 +24,7 @@ def messages_told(messages: Sequence[Message], about: str = "") -> str:
                 "thread": message.thread.title,
                 "time": f"{message.created_at:%Y-%m-%d %H:%M} UTC",
                 "author": authors.of(message),
-                "text": _excerpt(message.content, about),
+                "text": _excerpt(message.told, about),
             },
             ensure_ascii=False,
         )

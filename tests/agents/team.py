@@ -1,5 +1,6 @@
 """A project with two people, two agents, a room and private threads, to read in tests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from uuid import UUID
@@ -61,9 +62,11 @@ class Team:
         by: User | None = None,
         thread: Thread | None = None,
         reply_to: UUID | None = None,
+        attachments: Sequence[UUID] = (),
     ) -> Message:
         author = by or self.priya
-        draft = Draft.of(author.id, content, f"client-{next(_numbers)}", reply_to)
+        client_id = f"client-{next(_numbers)}"
+        draft = Draft.of(author.id, content, client_id, reply_to, attachments=attachments)
         message = post(thread or self.room, draft)
         db.session.flush()
         return message

@@ -1,10 +1,12 @@
 """The context pack: what an agent is told, and that content in it stays data."""
 
 import re
+from functools import partial
 
 from agents.context import RECENT, Pack, packs
 from agents.demo import OWN_KEY, addressed
 from models.user import User
+from tests import factories
 from tests.agents.team import Team, delivery_of
 
 HEAD = re.compile(r"^\[data (\w+) #(\d+) · [-\d]+ [:\d]+ UTC · (.*)\]$", re.MULTILINE)
@@ -44,6 +46,20 @@ def test_an_agent_is_told_who_it_is_and_with_whom_it_works(team):
 
 def test_the_system_prompt_is_the_same_for_every_message_so_that_it_can_be_cached(team):
     assert turn_for(team.say("one")).system == turn_for(team.say("two")).system
+
+
+def test_files_are_told_by_name_and_size_as_part_of_what_was_said(team):
+    file = partial(factories.attachment, team.room, team.priya)
+    team.say("", attachments=[file("report.pdf", b"x" * 20_480)])
+    said = team.say(
+        "@qa look", attachments=[file("a]\u2019[b.png", factories.PNG), file(data=b"secret words")]
+    )
+
+    text = conversation(said)
+
+    assert "\n[file: report.pdf, 20 KB]\n[/data" in text
+    assert "\n@qa look\n[file: a]\u2019[b.png, 69 B]\n[file: notes.txt, 12 B]\n[/data" in text
+    assert "secret words" not in text
 
 
 def test_the_addressed_message_comes_last_after_those_before_it(team):

@@ -11,7 +11,16 @@ from flask import Flask
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import OperationalError
 
-from models import Agent, Delivery, ExecutorRequest, IdempotencyKey, LoginAttempt, Stream, StreamChange
+from models import (
+    Agent,
+    Attachment,
+    Delivery,
+    ExecutorRequest,
+    IdempotencyKey,
+    LoginAttempt,
+    Stream,
+    StreamChange,
+)
 from models.base import changed_rows, db, db_now, utcnow
 from models.delivery import LEASE_SECONDS, MAX_ATTEMPTS
 from models.message import Answer
@@ -19,6 +28,7 @@ from queues import pruning
 from queues.clock import Clock, Duty
 from queues.sweeper import Sweeper
 from queues.watchdog import Watchdog, in_words
+from tests import factories
 from tests.queues.crew import Crew
 
 
@@ -344,6 +354,18 @@ class TestPruning:
 
         assert pruning.prune() == 3
         assert pruning.prune() == 0
+
+    def test_a_file_that_nobody_posted_goes_once_however_many_clocks_look(
+        self, crew: Crew, app: Flask
+    ) -> None:
+        for _ in range(3):
+            factories.attachment(crew.project.room, crew.mara)
+        long_ago = utcnow() - timedelta(hours=25)
+        changed_rows(update(Attachment).values(created_at=long_ago))
+        db.session.commit()
+
+        assert sum(at_once(app, lambda: pruning.prune_files(utcnow()))) == 3
+        assert db.session.scalar(select(Attachment.id)) is None
 
 
 def heads() -> dict[str, tuple[int, int]]:

@@ -10,6 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, make_url
 
+from models import Attachment
+from models.base import new_id
 from tests import factories
 from tests.support.databases import Database
 from tests.webapp.conftest import Site
@@ -61,6 +63,17 @@ def test_writing_answers_507_and_reading_goes_on(site: Site, full: Path) -> None
     connection = sqlite3.connect(full)
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+def test_a_file_is_not_kept_by_half(site: Site, full: Path) -> None:
+    owner = site.browser("owner")
+    factories.db.session.commit()
+    address = f"/api/threads/{site.project.room.id}/attachments/{new_id()}?name=a.bin"
+
+    answer = owner.put(address, data=b"x" * (4 << 20))
+
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (507, "disk_full")
+    assert factories.db.session.query(Attachment).count() == 0
 
 
 def test_somebody_can_still_sign_in(app: Flask, site: Site, full: Path) -> None:

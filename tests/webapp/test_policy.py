@@ -157,7 +157,8 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
 ) -> None:
     agent = Agent.by_key(site.project.id, "bulma")
     assert agent
-    draft = Draft.of(user_id=site.people["owner"].id, content="@bulma", client_id="c", reply_to=None)
+    file_id = factories.attachment(site.project.room, site.people["owner"])
+    draft = Draft.of(site.people["owner"].id, "@bulma", "c", attachments=[file_id])
     [message] = post_all(site.project.room, [draft])
     db.session.flush()
     delivery = db.session.query(Delivery).one()
@@ -173,6 +174,7 @@ def test_routes_that_find_their_project_by_an_object_refuse_whom_the_table_says(
         "proposal_id": factories.proposal(site.project.room, agent).id,
         "skill_id": factories.skill(site.project).id,
         "emoji": "👍",
+        "attachment_id": file_id,
     }
     matrix = []
     for rule, method, policy in routes(app):

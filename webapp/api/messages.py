@@ -11,7 +11,7 @@ from models.base import db
 from models.markup import render
 from models.message import LONGEST, Draft
 from models.policy import Principal
-from models.text import clean
+from models.text import clean, invalid
 from realtime.registry import PUBLISHED
 from webapp import gate, visible
 from webapp.auth import current_user, policy, principal, require
@@ -35,6 +35,9 @@ says = PUBLISHED["project_chat_messages"].row
 @bp.response(201, MessageRow)
 def post(new: dict[str, Any], thread_id: UUID) -> tuple[Response, int]:
     """Post a message. A repeated client_id answers 200 with the first message, with another text 409."""
+    most = current_app.config["FILES_A_MESSAGE"]
+    if len(new["attachments"]) > most:
+        raise invalid("attachments", f"must be {most} files at most")
     draft = draft_of(principal(), **new)
     message = gate.enter(gate.Post(principal(), thread_id, draft))
     return jsonify(says(message)), 201 if message.id == draft.id else 200
@@ -64,7 +67,7 @@ def beside(text: str, work: Callable[[], Made]) -> Made:
 def edit(change: dict[str, Any], message_id: UUID) -> Response:
     """Change the text of one's own message."""
     # Before the write transaction begins: markdown takes its time.
-    content = clean(change["content"], "content", longest=LONGEST)
+    content = clean(change["content"], "content", longest=LONGEST, shortest=0)
     rendered = beside(content, lambda: render(content))
     message = visible.message(message_id)
     require("message.edit_own", message.project_id)
@@ -77,7 +80,7 @@ def edit(change: dict[str, Any], message_id: UUID) -> Response:
 @policy("message.edit_own")
 @bp.response(200, MessageRow)
 def delete(message_id: UUID) -> Response:
-    """Take back one's own message: its place stays, its text goes."""
+    """Take back one's own message: its place stays, its text and files go."""
     message = visible.message(message_id)
     require("message.edit_own", message.project_id)
     message.delete(current_user())
