@@ -15,6 +15,7 @@ import DeliveryController from "./controllers/delivery_controller.js"
 import DocEditorController from "./controllers/doc_editor_controller.js"
 import DocsController from "./controllers/docs_controller.js"
 import EditorController from "./controllers/editor_controller.js"
+import FilesController from "./controllers/files_controller.js"
 import FollowController from "./controllers/follow_controller.js"
 import KeysController from "./controllers/keys_controller.js"
 import LastController from "./controllers/last_controller.js"
@@ -55,7 +56,7 @@ const application = Application.start()
 const controllers = {
   answers: AnswersController, "api-form": ApiFormController, autosubmit: AutosubmitController,
   breaker: BreakerController, check: CheckController, comment: CommentController, composer: ComposerController, connection: ConnectionController, copy: CopyController,
-  delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, follow: FollowController,
+  delivery: DeliveryController, "doc-editor": DocEditorController, docs: DocsController, editor: EditorController, files: FilesController, follow: FollowController,
   keys: KeysController, last: LastController, menu: MenuController, mute: MuteController, outbox: OutboxController, outside: OutsideController, panes: PanesController, presence: PresenceController,
   promote: PromoteController,
   reactions: ReactionsController, read: ReadController, refresh: RefreshController, roster: RosterController, signout: SignoutController, staleness: StalenessController, stream: StreamController,

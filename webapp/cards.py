@@ -10,6 +10,7 @@ from flask import Flask
 
 from models.actions import Params
 from models.hidden import made_visible
+from models.text import file_size
 
 PREVIEWS = ("content_preview", "body_preview")
 """They are the beginning of what the card shows in full."""
@@ -21,7 +22,7 @@ A_TEXT = 4000
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.filters["visible"] = made_visible
+    app.jinja_env.filters.update(visible=made_visible, file_size=file_size)
     app.jinja_env.globals.update(parameters=parameters)
 
 

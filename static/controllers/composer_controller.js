@@ -1,7 +1,7 @@
 import { Controller } from "@hotwired/stimulus"
 import { visit } from "@hotwired/turbo"
 import { connection } from "../socket.js"
-import { debounce, isMeant, somethingOpen, typingIn } from "../helpers/dom.js"
+import { debounce, isMeant, sibling, somethingOpen, typingIn } from "../helpers/dom.js"
 import { runCommand } from "../helpers/commands.js"
 import { Draft } from "../helpers/draft.js"
 import { agent, nameOf } from "../helpers/roster.js"
@@ -22,6 +22,7 @@ export default class extends Controller {
   #draft
   #replyTo = null
   #typedAt = 0
+  #awaitsFiles = false
   #paused
   #saveSoon = debounce(() => this.#save(), 200)
 
@@ -39,6 +40,7 @@ export default class extends Controller {
   }
 
   typed() {
+    this.#awaitsFiles = false
     this.#enable()
     this.#saveSoon()
     this.#mode()
@@ -78,16 +80,30 @@ export default class extends Controller {
 
   submit(event) {
     event.preventDefault()
+    this.#awaitsFiles = false
     const content = this.textTarget.value.trim()
-    if (!content) return
+    if (!content && !this.#files.any) return
     const command = runCommand(content, { element: this.element, visit })
     if (command.refused) return this.#refuse(command.refused)
-    if (!command.done) this.dispatch("send", { prefix: "room", detail: { content, replyTo: this.#replyTo?.id } })
+    if (!command.done && !this.#files.ready) return this.#awaitFiles()
+    if (!command.done) this.dispatch("send", { prefix: "room", detail: { content, replyTo: this.#replyTo?.id, files: this.#files.take() } })
     this.textTarget.value = ""
     this.#typedAt = 0
     this.unreply()
     this.#enable()
     this.#save()
+  }
+
+  // What was sent while files were on their way goes when the last of them is there.
+  filesChanged() {
+    this.#enable()
+    if (!this.#files.failed) this.errorTarget.hidden = true
+    if (!this.#awaitsFiles) return
+    if (this.#files.ready || this.#files.failed) {
+      this.#awaitsFiles = false
+      this.element.requestSubmit()
+    }
+    this.#mode()
   }
 
   insert({ params }) { this.#write(params.insert) }
@@ -118,12 +134,21 @@ export default class extends Controller {
     field.dispatchEvent(new InputEvent("input", { bubbles: true }))
   }
 
+  get #files() { return sibling(this, "files") }
+
+  #awaitFiles() {
+    const { failed } = this.#files
+    if (failed) return this.#refuse(`${failed.name} was not uploaded: try it again, or remove it.`)
+    this.#awaitsFiles = true
+    this.#mode()
+  }
+
   #refuse(words) {
     this.errorTarget.textContent = words
     this.errorTarget.hidden = false
   }
 
-  #enable() { this.sendTarget.disabled = !this.textTarget.value.trim() }
+  #enable() { this.sendTarget.disabled = !this.textTarget.value.trim() && !this.#files?.any }
 
   #showReply() {
     this.replyTarget.hidden = !this.#replyTo
@@ -138,7 +163,7 @@ export default class extends Controller {
     const mode = document.documentElement.dataset.mode ?? "live"
     const named = this.agentValue ? [this.agentValue] : [...this.textTarget.value.matchAll(/@([a-z][a-z0-9_-]*)/g)].map(([, key]) => key)
     const away = named.map(agent).find((one) => one?.status === "offline")
-    const [tone, words] = mode === "live" && away ? ["warn", `Will be delivered when ${away.name} comes online`] : HINTS[mode]
+    const [tone, words] = this.#awaitsFiles ? ["info", "Sent when all files are uploaded"] : mode === "live" && away ? ["warn", `Will be delivered when ${away.name} comes online`] : HINTS[mode]
     const hint = this.hintTarget
     if (tone) hint.dataset.tone = tone
     else delete hint.dataset.tone

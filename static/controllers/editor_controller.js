@@ -71,6 +71,7 @@ export default class extends Controller {
     const form = this.formTarget.content.firstElementChild.cloneNode(true)
     const field = form.querySelector("textarea")
     field.value = content
+    field.required = !message.querySelector(".files")
     message.querySelector(".prose").after(form)
     field.focus()
     field.setSelectionRange(content.length, content.length)

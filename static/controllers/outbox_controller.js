@@ -1,6 +1,6 @@
 import { Controller } from "@hotwired/stimulus"
 import { outbox } from "../outbox.js"
-import { isPlaced, newId } from "../helpers/outbox.js"
+import { fileNames, isPlaced, newId } from "../helpers/outbox.js"
 import { say } from "../helpers/outbox_line.js"
 import { setReaction } from "../helpers/reactions.js"
 import { fillNames } from "../helpers/roster.js"
@@ -28,12 +28,12 @@ export default class extends Controller {
     this.listTarget.replaceChildren()
   }
 
-  send({ detail: { content, replyTo } }) {
+  send({ detail: { content, replyTo, files = [] } }) {
     const key = newId()
     outbox.add({
-      key, thread: this.threadValue, kind: this.kindValue, method: "POST", about: { text: content },
+      key, thread: this.threadValue, kind: this.kindValue, method: "POST", about: { text: content, files },
       path: this.pathValue || `/api/threads/${this.threadValue}/messages`,
-      body: { client_id: key, content, ...(replyTo && { reply_to: replyTo }) },
+      body: { client_id: key, content, ...(replyTo && { reply_to: replyTo }), ...(files.length && { attachments: files.map(({ id }) => id) }) },
     })
     this.dispatch("added")
   }
@@ -54,6 +54,7 @@ export default class extends Controller {
     field.value = [entry.about.text, field.value].filter(Boolean).join("\n")
     field.dispatchEvent(new InputEvent("input", { bubbles: true }))
     field.focus()
+    this.application.getControllerForElementAndIdentifier(field.form, "files")?.put(entry.about.files ?? [])
     outbox.forget(entry.key)
   }
 
@@ -88,7 +89,7 @@ export default class extends Controller {
   #build(entry) {
     const node = this.templateTarget.content.firstElementChild.cloneNode(true)
     node.dataset.key = entry.key
-    node.querySelector(".prose p").textContent = entry.about.text
+    node.querySelector(".prose p").textContent = [entry.about.text, fileNames(entry.about)].filter(Boolean).join("\n")
     node.querySelector("time").dateTime = entry.at
     node.setAttribute("aria-label", "Your message, on its way")
     fillNames(node)

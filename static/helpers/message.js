@@ -9,8 +9,11 @@ export const idOf = (message) => message.id.replace("message_", "")
 
 export const isMine = (message) => "mine" in message.dataset
 
-// Its text on one line, as a quote or a list shows it.
-export const said = (message) => message.querySelector(".prose").textContent.trim().replace(/\s+/g, " ").slice(0, 140)
+// Its text on one line, as a quote or a list shows it; without any the names of its files.
+export function said(message) {
+  const words = message.querySelector(".prose").textContent.trim() || (message.querySelector(".files")?.dataset.names ?? "")
+  return words.replace(/\s+/g, " ").slice(0, 140)
+}
 
 // Deleted lines and the server's own have nothing to act on.
 export const isActive = (message) => message.dataset.kind !== "system" && !("deleted" in message.dataset)

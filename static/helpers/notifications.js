@@ -35,7 +35,7 @@ class Notifications extends EventTarget {
       const said = table === "project_chat_messages" && op === "insert" && row?.project_id === project && row.user_id !== me
       if (!said || !row.addressed?.includes(me) || muted.has(row.thread_id)) continue
       const author = row.author_kind === "agent" ? `agent:${row.author_key}` : `person:${row.user_id}`
-      this.#show(row.id, `${nameOf(author)} mentions you`, row.content.slice(0, 140), `chat?around=${row.seq}#message_${row.id}`)
+      this.#show(row.id, `${nameOf(author)} mentions you`, row.content.slice(0, 140) || (row.metadata.files ?? []).map(({ name }) => name).join(", "), `chat?around=${row.seq}#message_${row.id}`)
     }
   }
 

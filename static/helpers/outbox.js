@@ -25,6 +25,8 @@ export function summary(entries) {
   return Object.entries(counts).map(([kind, count]) => `${count} ${kind}${count === 1 ? "" : "s"}`).join(", ")
 }
 
+export const fileNames = ({ files = [] }) => files.map(({ name }) => name).join(", ")
+
 // What has a place of its own on the page, which the server's copy takes.
 export const isPlaced = ({ kind }) => kind === "message" || kind === "comment"
 
@@ -73,7 +75,7 @@ export class Outbox extends EventTarget {
   }
 
   // `thread`: what is kept in order; `kind`: message, reaction, edit or comment; `about`: what the page needs to show it,
-  // with `text` for people. `entry.first` becomes the state after the first try.
+  // with `text` and `files` for people. `entry.first` becomes the state after the first try.
   add({ key = newId(), thread, kind, method, path, body, about }) {
     const entry = {
       key, user: this.#user, project: this.#project, thread, kind, method, path, body, about,

@@ -1,12 +1,12 @@
 // The words for what waits.
 import { sentence } from "./dom.js"
-import { isPlaced } from "./outbox.js"
+import { fileNames, isPlaced } from "./outbox.js"
 
 const SHORT = 140
 
 // What it is, on one line.
-export function title({ kind, about: { text } }) {
-  const line = text.replace(/\s+/g, " ").slice(0, SHORT)
+export function title({ kind, about }) {
+  const line = (about.text || fileNames(about)).replace(/\s+/g, " ").slice(0, SHORT)
   return kind === "edit" ? `Edit: ${line}` : line
 }
 

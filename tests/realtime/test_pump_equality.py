@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -93,6 +94,24 @@ def a_person_addresses_an_agent_and_a_person(world: World) -> None:
 @mutation
 def a_person_quotes(world: World) -> None:
     world.say("quoting", by=world.jonas, reply_to=message("plain words").id)
+
+
+@mutation
+def a_person_posts_files(world: World) -> None:
+    def some(*names: str) -> list[UUID]:
+        return [factories.attachment(world.room, world.mara, name, factories.PNG) for name in names]
+
+    world.say(
+        "@jonas files", attachments=[*some("a.png", "b.png"), factories.attachment(world.room, world.mara)]
+    )
+    world.say("", attachments=some("c.png"), reply_to=message("plain words").id)
+    world.say("@jonas more files", attachments=some("d.png"))
+
+
+@mutation
+def a_message_with_files_is_edited_and_another_deleted(world: World) -> None:
+    message("@jonas files").edit(world.mara, "the same files")
+    message("@jonas more files").delete(world.mara)
 
 
 @mutation

@@ -1,0 +1,292 @@
+"""Files in the composer and in messages: chosen, pasted, dropped, offline, and as others see them."""
+
+import base64
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
+
+from models import Project, labs
+from tests.browser.conftest import House, Visitor
+from tests.browser.test_accessibility import violations
+
+pytestmark = pytest.mark.databases("sqlite")
+
+UPLOADS = "**/api/threads/*/attachments/*"
+NOTES: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Water the plants."}
+DROPPED = """([selector, type, name, data]) => {
+    const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0))
+    const transfer = new DataTransfer()
+    transfer.items.add(new File([bytes], name, { type: "image/png" }))
+    const event = type === "paste"
+        ? new ClipboardEvent(type, { clipboardData: transfer, bubbles: true, cancelable: true })
+        : new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true })
+    document.querySelector(selector).dispatchEvent(event)
+    return event.defaultPrevented
+}"""
+
+
+def png(width: int, height: int) -> bytes:
+    """An image of one colour."""
+
+    def part(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    lines = zlib.compress((b"\0" + b"\x3a\x86\xd0" * width) * height)
+    head = part(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + part(b"IDAT", lines) + part(b"IEND", b"")
+
+
+def image(name: str = "diagram.png") -> FilePayload:
+    return {"name": name, "mimeType": "image/png", "buffer": png(900, 600)}
+
+
+def attach(visitor: Visitor, *files: FilePayload) -> None:
+    visitor.page.locator("input[type=file]").set_input_files(list(files))
+
+
+def uploads(visitor: Visitor, state: str) -> Locator:
+    return visitor.page.locator(f'.upload[data-state="{state}"]')
+
+
+def bring(page: Page, how: str, where: str, name: str = "image.png") -> bool:
+    """Paste or drop an image; whether somebody took it."""
+    taken: bool = page.evaluate(DROPPED, [where, how, name, base64.b64encode(png(300, 200)).decode()])
+    return taken
+
+
+def last(visitor: Visitor) -> Locator:
+    return visitor.page.locator("article.msg[data-seq][data-kind=person]").last
+
+
+def loaded(picture: Locator) -> bool:
+    seen: bool = picture.evaluate("(image) => image.decode().then(() => image.naturalWidth > 0)")
+    return seen
+
+
+def test_a_file_and_an_image_reach_the_others_live_and_a_reload_shows_the_same(house: House) -> None:
+    mara, jonas = house.enter("mara"), house.enter("jonas")
+    attach(mara, image(), NOTES)
+    expect(uploads(mara, "done")).to_have_count(2)
+    mara.say("Both of them")
+
+    expect(mara.page.locator(".upload")).to_have_count(0)
+    for visitor in (mara, jonas):
+        message = visitor.message("Both of them")
+        picture = message.get_by_role("img", name="diagram.png")
+        expect(picture).to_have_attribute("width", "360")
+        expect(picture).to_have_attribute("height", "240")
+        assert loaded(picture)
+        expect(message.get_by_role("link", name="notes.txt")).to_contain_text("17 B")
+
+    live = jonas.message("Both of them").locator(".files").evaluate("(files) => files.outerHTML")
+    jonas.page.reload()
+    expect(jonas.message("Both of them")).to_be_visible()
+    fresh = jonas.message("Both of them").locator(".files").evaluate("(files) => files.outerHTML")
+    assert fresh == live
+    with jonas.page.expect_download() as download:
+        jonas.message("Both of them").get_by_role("link", name="notes.txt").click()
+    assert Path(download.value.path()).read_bytes() == b"Water the plants."
+    assert download.value.suggested_filename == "notes.txt"
+
+
+def test_an_image_is_opened_beside_the_page_and_takes_its_place_at_once(house: House) -> None:
+    mara, jonas = house.enter("mara"), house.enter("jonas")
+    jonas.page.route("**/api/attachments/*", lambda route: None)  # it never comes
+    attach(mara, image())
+    expect(uploads(mara, "done")).to_have_count(1)
+    mara.page.locator("#composer-text").press("Enter")
+
+    assert loaded(last(mara).get_by_role("img"))
+    boxes = [last(visitor).get_by_role("img").bounding_box() for visitor in (jonas, mara)]
+    empty, whole = [(box["width"], box["height"]) for box in boxes if box]
+    assert empty == whole
+    assert empty[0] == 360
+    with mara.page.context.expect_page() as opened:
+        last(mara).get_by_role("link").click()
+    opened.value.wait_for_load_state()
+    assert opened.value.locator("img").evaluate("(image) => image.naturalWidth") == 900
+
+
+def test_an_image_is_pasted_and_one_is_dropped_anywhere_in_the_room(house: House) -> None:
+    mara = house.enter("mara")
+
+    assert bring(mara.page, "paste", "#composer-text", "pasted.png")
+    assert bring(mara.page, "dragover", ".stream")
+    expect(mara.page.locator(".composer[data-over]")).to_have_count(1)
+    assert bring(mara.page, "drop", ".stream", "dropped.png")
+    expect(mara.page.locator(".composer[data-over]")).to_have_count(0)
+    expect(uploads(mara, "done")).to_have_count(2)
+    mara.say("Two")
+
+    expect(mara.message("Two").get_by_role("img")).to_have_count(2)
+    assert mara.message("Two").locator(".files").get_attribute("data-names") == "pasted.png, dropped.png"
+
+
+def test_a_message_needs_no_words_and_is_quoted_by_its_files(house: House) -> None:
+    mara = house.enter("mara")
+    send = mara.page.get_by_role("button", name="Send")
+    expect(send).to_be_disabled()
+    attach(mara, NOTES)
+    expect(uploads(mara, "done")).to_have_count(1)
+    send.click()
+
+    expect(last(mara).get_by_role("link", name="notes.txt")).to_be_visible()
+    last(mara).hover()
+    last(mara).get_by_role("button", name="Reply").click()
+    mara.say("Thanks")
+    expect(mara.message("Thanks").locator(".quote")).to_contain_text("notes.txt")
+
+
+def test_enter_waits_until_all_are_there(house: House) -> None:
+    mara = house.enter("mara")
+    held: list[Route] = []
+    mara.page.route(UPLOADS, lambda route: held.append(route))
+    attach(mara, NOTES)
+    mara.say("With a file")
+    expect(mara.page.locator("#composer-hint")).to_contain_text("when all files are uploaded")
+    expect(mara.page.locator("#composer-text")).to_have_value("With a file")
+
+    held[0].continue_()
+
+    expect(mara.message("With a file").get_by_role("link", name="notes.txt")).to_be_visible()
+    expect(mara.page.locator("#composer-text")).to_have_value("")
+
+
+def test_one_that_failed_says_why_and_can_be_tried_again_or_removed(house: House) -> None:
+    mara = house.enter("mara")
+    body = '{"error": {"code": "conflict", "message": "somebody was first", "fields": {}}}'
+    busy: dict[str, Any] = {"status": 409, "body": body, "content_type": "application/json"}
+    mara.page.route(UPLOADS, lambda route: route.fulfill(**busy), times=2)
+    attach(mara, NOTES, image())
+    expect(uploads(mara, "failed").first).to_contain_text("Somebody was first.")
+    expect(uploads(mara, "failed")).to_have_count(2)
+    mara.say("With a file")
+    expect(mara.page.locator(".composer__error")).to_contain_text("notes.txt was not uploaded")
+
+    mara.page.get_by_role("button", name="Retry notes.txt").click()
+    expect(uploads(mara, "done")).to_have_count(1)
+    mara.page.get_by_role("button", name="Remove diagram.png").click()
+    mara.page.locator("#composer-text").press("Enter")
+
+    expect(mara.message("With a file").locator(".files > li")).to_have_count(1)
+
+
+@pytest.mark.environ(FILE_MEGABYTES="1", FILES_A_MESSAGE="2")
+def test_what_is_too_large_or_too_many_is_said_before_it_is_sent(house: House) -> None:
+    mara = house.enter("mara")
+    large: FilePayload = {"name": "large.bin", "mimeType": "", "buffer": b"x" * ((1 << 20) + 1)}
+
+    attach(mara, large, NOTES, image())
+
+    expect(uploads(mara, "failed").first).to_contain_text("It is larger than 1 MB.")
+    expect(uploads(mara, "failed").last).to_contain_text("A message takes 2 files.")
+    expect(uploads(mara, "done")).to_have_count(1)
+
+
+def test_without_a_connection_it_waits_and_goes_when_it_is_back(house: House) -> None:
+    mara = house.enter("mara")
+    mara.page.context.set_offline(True)
+    mara.is_in("offline")
+    attach(mara, NOTES)
+    expect(uploads(mara, "waiting")).to_contain_text("Needs a connection")
+    mara.say("Later")
+
+    mara.page.context.set_offline(False)
+
+    expect(mara.message("Later").get_by_role("link", name="notes.txt")).to_be_visible(timeout=20_000)
+
+
+def test_a_message_that_was_refused_gives_its_files_back(house: House) -> None:
+    mara = house.enter("mara")
+    mara.page.route("**/messages", lambda route: route.fulfill(status=422, body="{}"), times=1)
+    attach(mara, NOTES)
+    expect(uploads(mara, "done")).to_have_count(1)
+    mara.say("Refused")
+    pending = mara.page.locator('article[data-state="pending"]')
+    expect(pending).to_contain_text("notes.txt")
+
+    pending.get_by_role("button", name="Edit").click()
+    expect(uploads(mara, "done")).to_have_count(1)
+    mara.page.locator("#composer-text").press("Enter")
+
+    expect(mara.message("Refused").get_by_role("link", name="notes.txt")).to_be_visible()
+
+
+def test_of_words_with_a_picture_of_them_the_words_are_pasted(house: House) -> None:
+    mara = house.enter("mara")
+
+    assert not mara.page.evaluate(
+        """() => {
+        const copied = new DataTransfer()
+        copied.items.add(new File(["x"], "image.png", { type: "image/png" }))
+        copied.setData("text/plain", "a table")
+        copied.setData("text/html", "<table></table>")
+        const event = new ClipboardEvent("paste", { clipboardData: copied, bubbles: true, cancelable: true })
+        document.querySelector("#composer-text").dispatchEvent(event)
+        return event.defaultPrevented
+    }"""
+    )
+    expect(mara.page.locator(".upload")).to_have_count(0)
+
+
+def test_words_can_be_edited_and_files_go_with_their_message(house: House) -> None:
+    mara, jonas = house.enter("mara"), house.enter("jonas")
+    attach(mara, NOTES)
+    expect(uploads(mara, "done")).to_have_count(1)
+    mara.say("Wrong words")
+    mara.message("Wrong words").hover()
+    mara.message("Wrong words").get_by_role("button", name="Edit").click()
+    mara.page.locator(".editor textarea").fill("")
+    mara.page.locator(".editor textarea").press("Enter")
+    for visitor in (mara, jonas):
+        expect(last(visitor).locator(".edited")).to_be_visible()
+        expect(last(visitor).get_by_role("link", name="notes.txt")).to_be_visible()
+    address = last(jonas).get_by_role("link", name="notes.txt").get_attribute("href")
+
+    last(mara).hover()
+    last(mara).get_by_role("button", name="Delete").click()
+    mara.page.get_by_role("button", name="Delete message").click()
+
+    expect(last(jonas)).to_contain_text("This message was deleted.")
+    expect(last(jonas).locator(".files")).to_have_count(0)
+    assert jonas.page.request.get(f"{house.live.url}{address}").status == 404
+
+
+def test_a_conversation_begins_with_a_file(house: House, app: Flask) -> None:
+    with app.app_context():
+        project = Project.by_key("oasis")
+        assert project
+        labs.write(project.id, {"team_room": True, "dms": True})
+        labs.db.session.commit()
+    mara = house.enter("mara", "/oasis/dms?left=&right=bulma")
+    attach(mara, NOTES)
+    expect(uploads(mara, "done")).to_have_count(1)
+    mara.page.locator("#composer-text-right").press("Enter")
+
+    expect(
+        mara.page.locator("article.msg[data-seq]").first.get_by_role("link", name="notes.txt")
+    ).to_be_visible()
+
+
+@pytest.mark.parametrize("phone", [False, True])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_and_nothing_runs_over(house: House, phone: bool, theme: str) -> None:
+    mara = house.enter("mara", phone=phone, color_scheme=theme)
+    long: FilePayload = {**NOTES, "name": "a very long name of a file " * 6 + ".txt"}
+    attach(mara, image(), NOTES, long)
+    expect(uploads(mara, "done")).to_have_count(3)
+    mara.say("Here they are")
+    expect(mara.message("Here they are").locator(".files > li")).to_have_count(3)
+    mara.page.route(UPLOADS, lambda route: route.fulfill(status=422, body="{}"), times=1)
+    attach(mara, long)
+    expect(uploads(mara, "failed")).to_have_count(1)
+    attach(mara, image())
+    expect(uploads(mara, "done")).to_have_count(1)
+
+    assert violations(mara.page) == []
+    assert mara.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
