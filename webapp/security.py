@@ -1,6 +1,7 @@
 """What every answer tells the browser: run nothing that is not ours, keep nothing, show us in no frame."""
 
 import secrets
+from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 
@@ -23,6 +24,11 @@ def page_policy() -> str:
         f"style-src 'self' 'nonce-{csp_nonce()}'; img-src 'self' data: blob:; font-src 'self'; "
         "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
+
+
+def disposition(name: str, kind: str = "attachment") -> str:
+    """Content-Disposition for a file of this name, whatever letters it has: a header takes few of them."""
+    return f"{kind}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def install(app: Flask) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 from uuid import UUID
 
 from flask import Flask, Response, current_app, jsonify, request
@@ -15,6 +14,7 @@ from webapp import visible
 from webapp.auth import current_user, policy, require
 from webapp.limits import ApiBlueprint, takes_file
 from webapp.schemas import FileRow, NewFile
+from webapp.security import disposition
 
 bp = ApiBlueprint("attachments", __name__, url_prefix="/api", description="Files of messages")
 
@@ -59,8 +59,7 @@ def read(attachment_id: UUID) -> Response:
     response = Response(_bytes_of(app, file.id, file.size), mimetype=file.media_type)
     headers = response.headers
     headers["Content-Length"] = str(file.size)
-    shown = "inline" if file.is_image else "attachment"
-    headers["Content-Disposition"] = f"{shown}; filename*=UTF-8''{quote(file.name, safe='')}"
+    headers["Content-Disposition"] = disposition(file.name, "inline" if file.is_image else "attachment")
     headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     headers["Referrer-Policy"] = "no-referrer"
     # Kept, but asked about each time: whoever may not read it any more does not.

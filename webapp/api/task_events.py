@@ -35,6 +35,7 @@ from webapp.schemas import (
     TaskEventRow,
     TaskEventWindow,
 )
+from webapp.security import disposition
 
 bp = ApiBlueprint("task_events", __name__, url_prefix="/api", description="The timeline of a task")
 
@@ -107,7 +108,7 @@ def output(task_id: UUID, output_id: UUID) -> Response:
     if not path or (content := _workspace(task.project_id).read(path)) is None:
         raise NotFound("the workspace has no such file now")
     response = Response(content, mimetype="application/octet-stream")
-    response.headers.set("Content-Disposition", "attachment", filename=one_line(path.rpartition("/")[2]))
+    response.headers["Content-Disposition"] = disposition(one_line(path.rpartition("/")[2]))
     return response
 
 

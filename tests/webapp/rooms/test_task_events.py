@@ -205,12 +205,23 @@ def test_outputs_are_shown_so_that_nobody_is_led_astray(
     answer = house.newcomer("viewer").get(address)
     assert (answer.status_code, answer.data) == (200, b"<script>alert(1)</script>")
     assert answer.headers["Content-Type"] == "application/octet-stream"
-    assert answer.headers["Content-Disposition"] == "attachment; filename=disk.txt"
+    assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''disk.txt"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert trunks.get(address).status_code == 403
     stranger = factories.signed_in(app, factories.member(factories.project(), "owner"))
     assert stranger.get(address).status_code == 404
     assert mara.get(f"/api/tasks/{task.id}/outputs/{link.get_json()['id']}").status_code == 404
+
+
+def test_a_file_is_saved_whatever_letters_its_name_has(
+    house: House, task: Task, mara: FlaskClient, workspace: Path
+) -> None:
+    (workspace / "reports/報告.txt").write_text("full")
+    said = say(mara, task, "output_added", "Report", metadata=FILE | {"storage_path": "reports/報告.txt"})
+
+    answer = mara.get(f"/api/tasks/{task.id}/outputs/{said.get_json()['id']}")
+
+    assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''%E5%A0%B1%E5%91%8A.txt"
 
 
 def test_a_file_that_became_a_link_out_of_the_workspace_is_not_served(
