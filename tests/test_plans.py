@@ -14,11 +14,11 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event, select, tuple_
 
-from models.base import reading
+from models.base import reading, utcnow
 from models.delivery import Delivery
 from models.message import Answer, Message
 from models.user import User
-from queues import deliveries
+from queues import deliveries, pruning
 from queues.sweeper import Sweeper
 from queues.watchdog import Watchdog
 from realtime import streams
@@ -40,6 +40,8 @@ GROWING = (
     "tasks",
     "task_events",
     "brain_doc_versions",
+    "attachments",
+    "attachment_pieces",
 )
 
 
@@ -110,6 +112,24 @@ def test_posting(say: Any, plans: Plans) -> None:
     with plans.watched():
         say(reply_to=first["id"])
         say("@bulma hello", client_id="once")
+
+    assert plans.whole == []
+
+
+def test_files(say: Any, plans: Plans) -> None:
+    def given() -> str:
+        file_id = str(uuid.uuid4())
+        address = f"/api/threads/{say.room.id}/attachments/{file_id}?name=a.txt"
+        assert say.client.put(address, data=b"x").status_code == 200
+        return file_id
+
+    with plans.watched():
+        file_id = given()
+        message = say("", attachments=[file_id])
+        assert say.client.get(f"/api/attachments/{file_id}").data == b"x"
+        assert say.client.delete(f"/api/messages/{message['id']}").status_code == 200
+        assert say.client.delete(f"/api/attachments/{given()}").status_code == 204
+        pruning.prune_files(utcnow())
 
     assert plans.whole == []
 
