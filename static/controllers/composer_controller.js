@@ -4,6 +4,7 @@ import { connection } from "../socket.js"
 import { debounce, isMeant, sibling, somethingOpen, typingIn } from "../helpers/dom.js"
 import { runCommand } from "../helpers/commands.js"
 import { Draft } from "../helpers/draft.js"
+import { isNobody, mentions } from "../helpers/mentions.js"
 import { agent, nameOf } from "../helpers/roster.js"
 
 const TYPING_EVERY_MS = 3000
@@ -158,16 +159,22 @@ export default class extends Controller {
     text.textContent = this.#replyTo.text
   }
 
-  // What will happen to the message: by the connection, or by the one agent it goes to that is away.
+  // What will happen to the message: by the connection, or by whom it calls.
   #mode = () => {
     const mode = document.documentElement.dataset.mode ?? "live"
-    const named = this.agentValue ? [this.agentValue] : [...this.textTarget.value.matchAll(/@([a-z][a-z0-9_-]*)/g)].map(([, key]) => key)
-    const away = named.map(agent).find((one) => one?.status === "offline")
-    const [tone, words] = this.#awaitsFiles ? ["info", "Sent when all files are uploaded"] : mode === "live" && away ? ["warn", `Will be delivered when ${away.name} comes online`] : HINTS[mode]
+    const [tone, words] = this.#awaitsFiles ? ["info", "Sent when all files are uploaded"] : (mode === "live" && this.#warning()) || HINTS[mode]
     const hint = this.hintTarget
     if (tone) hint.dataset.tone = tone
     else delete hint.dataset.tone
     hint.querySelector("span").textContent = words
+  }
+
+  #warning() {
+    const named = this.agentValue ? [{ name: this.agentValue }] : mentions(this.textTarget.value)
+    const away = named.map(({ name }) => agent(name)).find((one) => one?.status === "offline")
+    if (away) return ["warn", `Will be delivered when ${away.name} comes online`]
+    const nobody = !this.agentValue && named.find(isNobody)
+    return nobody && ["warn", `Nobody here is called @${nobody.name}`]
   }
 
   #leave = () => {

@@ -186,6 +186,21 @@ class TestComforts:
         mara.page.close()
         expect(row).to_contain_text("away", timeout=SLOW)
 
+    def test_a_name_that_nobody_has_is_said_to_be_nobodys(self, house: House) -> None:
+        mara = house.enter("mara")
+        hint, text = mara.page.locator("#composer-hint"), mara.page.locator("#composer-text")
+        fine = "Live · Enter sends"
+
+        for written, said in {
+            "@bulmma look": "Nobody here is called @bulmma",
+            "@bulma look, @jonas- and @all.": fine,
+            "Is it @bul": fine,
+            "Is it @bux": "Nobody here is called @bux",
+            "mail ops@example.org about `@app.route`": fine,
+        }.items():
+            text.fill(written)
+            expect(hint).to_have_text(said)
+
     def test_who_has_sent_it_types_no_more(self, house: House) -> None:
         mara, jonas = house.enter("mara"), house.enter("jonas")
         typing = jonas.page.locator(".typing")
