@@ -14,6 +14,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, delete, func, insert, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Model, Row, changed_rows, db, new_id
@@ -65,6 +66,7 @@ class Received:
 def _write(file: IO[bytes], piece: bytes) -> None:
     try:
         file.write(piece)
+        file.flush()  # else the last of it would fail later, where nobody expects it
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -122,8 +124,11 @@ class Attachment(Row, Model):
             width=file.image.width if file.image else None,
             height=file.image.height if file.image else None,
         )
-        db.session.add(kept)
-        db.session.flush()
+        try:
+            with db.session.begin_nested():
+                db.session.add(kept)
+        except IntegrityError:  # the same request was quicker
+            return cls.keep(file_id, thread, by, file, most)
         for place, piece in enumerate(iter(lambda: file.file.read(PIECE), b"")):
             row = {"id": new_id(), "attachment_id": file_id, "place": place, "content": piece}
             db.session.execute(insert(AttachmentPiece), [row])

@@ -24,6 +24,7 @@ export class Upload {
   #file
   #thread
   #tell
+  #reached
   #tries = 0
   #again
   #request
@@ -33,7 +34,7 @@ export class Upload {
     this.#file = file
     this.#thread = thread
     this.#tell = tell
-    this.reached = reached
+    this.#reached = reached
   }
 
   get name() { return this.#file.name }
@@ -45,7 +46,7 @@ export class Upload {
   send() {
     clearTimeout(this.#again)
     this.#request?.abort()
-    if (!this.reached()) return this.#become("waiting")
+    if (!this.#reached()) return this.#become("waiting")
     this.#become("sending")
     const request = (this.#request = new XMLHttpRequest()) // fetch does not say how far it is
     request.open("PUT", `/api/threads/${this.#thread}/attachments/${this.id}?name=${encodeURIComponent(this.name)}`)
@@ -81,7 +82,7 @@ export class Upload {
   #lost() {
     reach.dispatchEvent(new Event("lost"))
     this.#tries += 1
-    if (this.#tries === TRIES && this.reached()) return this.#become("failed", "It could not be sent")
+    if (this.#tries === TRIES && this.#reached()) return this.#become("failed", "It could not be sent")
     this.#become("waiting")
     this.#again = setTimeout(() => this.send(), this.#tries * AGAIN_MS)
   }

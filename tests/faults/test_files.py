@@ -15,6 +15,7 @@ from tests.support.processes import wait_until
 from webapp.csrf import token_for
 
 
+@pytest.mark.usefixtures("each_round")
 @pytest.mark.parametrize("point", ["post.before_commit", "post.after_commit"])
 def test_a_file_is_posted_once_when_web_dies_at_its_message(live: Live, db: SQLAlchemy, point: str) -> None:
     project = factories.project()

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
+from uuid import uuid4
 
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 
-from models import Delivery, Message, Reaction, ThreadRead
+from models import AttachmentPiece, Delivery, Draft, Message, Reaction, Thread, ThreadRead
+from models.errors import Invalid
 from models.message import Answer
+from models.posting import post
+from tests import factories
 from tests.webapp.rooms.conftest import House
 
 AT_ONCE = 8
@@ -66,6 +70,38 @@ def test_the_same_new_message(house: House, mara: FlaskClient, db: SQLAlchemy) -
     found = statuses(db, house, lambda client, n: client.post(address, json=body))
 
     assert sorted(found) == [200] * (AT_ONCE - 1) + [201]
+    assert db.session.query(Message).count() == 1
+
+
+def test_the_same_file(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    address = f"/api/threads/{house.thread.id}/attachments/{uuid4()}?name=a.txt"
+
+    found = statuses(db, house, lambda client, n: client.put(address, data=b"x"))
+
+    assert found == [200] * AT_ONCE
+    assert db.session.query(AttachmentPiece).count() == 1
+
+
+def test_one_file_in_several_messages(house: House, db: SQLAlchemy) -> None:
+    """As web processes do that share nothing but the database."""
+    file_id = factories.attachment(house.thread, house.mara)
+    thread_id, mara_id = house.thread.id, house.mara.id
+    db.session.commit()
+    start = Barrier(AT_ONCE)
+
+    def go(number: int) -> bool:
+        with house.app.app_context():
+            start.wait()
+            try:
+                draft = Draft.of(mara_id, "", f"c{number}", attachments=[file_id])
+                post(db.session.get_one(Thread, thread_id), draft)
+            except Invalid:
+                return False
+            db.session.commit()
+            return True
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        assert sum(pool.map(go, range(AT_ONCE))) == 1
     assert db.session.query(Message).count() == 1
 
 
