@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.base import Model, Row, changed_rows, db, new_id
 from models.errors import Conflict, DiskFull, Invalid, TooLarge
 from models.image import Image
+from models.project import Project
 from models.text import clean_name, file_size, invalid
 from models.thread import Thread
 from models.user import User
@@ -109,6 +109,10 @@ class Attachment(Row, Model):
             if before._is(thread, by, file):
                 return before
             raise Conflict("this id was used for another file", fields={"attachment_id": ["was used"]})
+        # Those who come at the same moment take turns, or all of them would fit.
+        db.session.execute(
+            select(Project.id).where(Project.id == thread.project_id).with_for_update(key_share=True)
+        )
         if cls._bytes_in(thread.project_id) + file.size > most:
             why = f"does not fit: the files of this project may take {file_size(most)} together"
             raise Invalid(f"file {why}", fields={"file": [why]})
@@ -131,8 +135,8 @@ class Attachment(Row, Model):
             return cls.keep(file_id, thread, by, file, most)
         for place, piece in enumerate(iter(lambda: file.file.read(PIECE), b"")):
             row = {"id": new_id(), "attachment_id": file_id, "place": place, "content": piece}
+            # Nothing is let in between on SQLite, as wherever something is written: others wait for the lock.
             db.session.execute(insert(AttachmentPiece), [row])
-            time.sleep(0)  # a large file holds the web loop for tens of milliseconds otherwise
         return kept
 
     def _is(self, thread: Thread, by: User, file: Received) -> bool:

@@ -32,9 +32,10 @@ def post(thread: Thread, draft: Draft) -> Message:
 
 def post_all(thread: Thread, drafts: Sequence[Draft]) -> list[Message | DomainError]:
     """Post drafts of any authors in one transaction, in order; a repeat gives the first message again."""
+    # Files first: who waited for them finds what was posted with them meanwhile.
+    files = Attachment.unposted({file_id for draft in drafts for file_id in draft.attachments})
     earlier = _posted_before(thread, drafts)
     quoted = _quoted(thread, drafts)
-    files = Attachment.unposted({file_id for draft in drafts for file_id in draft.attachments})
     audience = Audience(thread.project_id)
     results: list[Message | DomainError] = []
     fresh: list[tuple[Message, Draft]] = []

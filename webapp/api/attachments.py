@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, Response, current_app, jsonify, request
+from flask import Flask, Response, current_app, g, jsonify, request
 
 from models.attachment import Attachment, AttachmentPiece, Received, too_large
 from models.base import db, reading
@@ -38,6 +38,7 @@ def keep(new: dict[str, Any], thread_id: UUID, attachment_id: UUID) -> Response:
         raise too_large(most)
     request.max_content_length = most + 1  # so that it is refused by us, with its field
     with Received.read(new["name"], request.stream, most) as file:
+        g.pop("principal", None)  # a body may take long, and rights be withdrawn meanwhile
         kept = Attachment.keep(attachment_id, _place(thread_id), current_user(), file, of_project)
         db.session.commit()
     return jsonify(kept.said)

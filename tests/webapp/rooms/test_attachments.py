@@ -1,5 +1,6 @@
 """Files over HTTP: who may give and read them, and that a browser never runs one."""
 
+import io
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -30,7 +31,7 @@ HOSTILE = {
 
 
 def give(
-    client: FlaskClient, thread_id: UUID, data: bytes = b"plain", name: str = "notes.txt", **more: Any
+    client: FlaskClient, thread_id: UUID, data: bytes | None = b"plain", name: str = "notes.txt", **more: Any
 ) -> TestResponse:
     file_id = more.pop("file_id", uuid4())
     address = f"/api/threads/{thread_id}/attachments/{file_id}?name={quote(name)}"
@@ -71,6 +72,21 @@ class TestGiving:
             "id": str(file_id), "name": "Ein Bild.png", "size": len(PNG), "media_type": "image/png",
             "width": 1, "height": 1,
         }  # fmt: skip
+
+    def test_who_was_sent_away_meanwhile_keeps_nothing(
+        self, house: House, jonas: FlaskClient, db: SQLAlchemy
+    ) -> None:
+        class Slow(io.BytesIO):
+            def readinto(self, buffer: Any) -> int:
+                for membership in db.session.query(Membership).filter_by(user_id=house.jonas.id):
+                    db.session.delete(membership)
+                db.session.commit()
+                return super().readinto(buffer)
+
+        answer = give(jonas, house.thread.id, data=None, input_stream=Slow(b"plain"), content_length=5)
+
+        assert answer.status_code == 404
+        assert db.session.query(Attachment).count() == 0
 
     def test_the_same_id_with_other_bytes_is_a_conflict(self, house: House, mara: FlaskClient) -> None:
         file_id = uuid4()
