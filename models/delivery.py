@@ -349,6 +349,7 @@ class Delivery(Row, Stateful, Model):
         self._ask_again("processed", f"Another answer was asked for by {by}", reply_id=new_id())
 
     def _ask_again(self, ended: str, said: str, **values: Any) -> None:
+        self.message.lock()
         if self.message.deleted_at is not None:
             raise Conflict("the message was deleted: there is nothing to answer", row=self)
         anew = self._begun_anew(said)

@@ -179,7 +179,7 @@ class Message(Row, Model):
 
     def release(self) -> list[Delivery]:
         """Deliver what was held back and nobody delivered since, unless the message was deleted meanwhile."""
-        self._lock()
+        self.lock()
         waiting = () if self.deleted_at is not None else self.meta["held"]
         undelivered = [key for key in waiting if not self.goes_to(key)]
         self.drop_held()
@@ -262,7 +262,7 @@ class Message(Row, Model):
     def _must_be_own(self, by: User) -> None:
         if self.user_id != by.id or self.author_kind != "person":
             raise Forbidden("only your own messages")
-        self._lock()
+        self.lock()
         if self.deleted_at is not None:
             raise Conflict("this message was deleted", row=self)
 
@@ -274,7 +274,7 @@ class Message(Row, Model):
         """Add a reaction; a second time changes nothing."""
         if emoji not in EMOJI:
             raise invalid("emoji", f"must be one of {' '.join(EMOJI)}")
-        self._lock()
+        self.lock()
         if self.deleted_at is not None:
             raise Conflict("this message was deleted", row=self)
         if self._reaction(by, emoji) is None:
@@ -284,7 +284,7 @@ class Message(Row, Model):
             self._reactions_changed()
 
     def unreact(self, by: User, emoji: str) -> None:
-        self._lock()
+        self.lock()
         if (reaction := self._reaction(by, emoji)) is not None:
             db.session.delete(reaction)
             self._reactions_changed()
@@ -293,7 +293,7 @@ class Message(Row, Model):
         mine = (Reaction.message_id == self.id, Reaction.user_id == by.id, Reaction.emoji == emoji)
         return db.session.scalar(select(Reaction).where(*mine))
 
-    def _lock(self) -> None:
+    def lock(self) -> None:
         """Two clicks at once wait for each other, and the second sees what the first did."""
         db.session.refresh(self, _CHANGING, with_for_update=True)
 
@@ -362,7 +362,7 @@ class Message(Row, Model):
 
     def goes_to(self, agent_key: str) -> bool:
         """Whether it has a delivery to this agent; asked under its lock. Conflict when there can be none."""
-        self._lock()
+        self.lock()
         mine = (Delivery.message_id == self.id, Delivery.target_agent_key == agent_key)
         if db.session.scalar(select(Delivery.id).where(*mine)) is not None:
             return True

@@ -105,6 +105,27 @@ def test_one_file_in_several_messages(house: House, db: SQLAlchemy) -> None:
     assert db.session.query(Message).count() == 1
 
 
+def test_the_same_new_message_with_a_file(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    """As web processes do that share nothing but the database."""
+    file_id = factories.attachment(house.thread, house.mara)
+    thread_id, mara_id = house.thread.id, house.mara.id
+    db.session.commit()
+    start = Barrier(AT_ONCE)
+
+    def go(number: int) -> str:
+        with house.app.app_context():
+            draft = Draft.of(mara_id, "", "the same", attachments=[file_id])
+            start.wait()
+            message = post(db.session.get_one(Thread, thread_id), draft)
+            db.session.commit()
+            return str(message.id)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = set(pool.map(go, range(AT_ONCE)))
+    [message] = db.session.query(Message)
+    assert found == {str(message.id)}
+
+
 def test_retry(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
     house.post(mara, "@bulma hello")
     delivery = db.session.query(Delivery).one()
@@ -126,6 +147,22 @@ def test_regenerate(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
     found = statuses(db, house, lambda client, n: client.post(address))
 
     assert sorted(found) == [200] + [409] * (AT_ONCE - 1)
+
+
+def test_deleting_and_asking_again(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
+    message = f"/api/messages/{house.post(mara, '@bulma hello').get_json()['id']}"
+    delivery = db.session.query(Delivery).one()
+    delivery.take()
+    delivery.finish(delivery.lease_token or "", Answer.of("Here."), {})
+    again = f"/api/deliveries/{delivery.id}/regenerate"
+
+    found = statuses(
+        db, house, lambda client, n: client.delete(message) if n == AT_ONCE - 1 else client.post(again)
+    )
+
+    db.session.expire_all()
+    assert found[-1] == 200
+    assert delivery.status == "processed", "nobody answers what was deleted"
 
 
 def test_deleting_and_reacting(house: House, mara: FlaskClient, db: SQLAlchemy) -> None:
