@@ -24,6 +24,7 @@ class InThread:
         assert not self.thread.is_alive(), "the worker did not end"
 
     def end(self) -> None:
+        db.session.rollback()  # what the test still reads would hold SQLite's lock against the worker
         if self.thread.is_alive():
             self.stop()
         # A step that still runs would give its connection back to a pool that is gone.
