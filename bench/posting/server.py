@@ -53,7 +53,7 @@ class Memory:
         messages: list[Message | DomainError] = []
         for post in posts:
             self._seq += 1
-            message = _message_of(self._thread(post.thread_id), post.draft)
+            message = _message_of(self._thread(post.thread_id), post.draft, [])
             message.seq = self._seq
             self._waiting.append(message)
             messages.append(message)
