@@ -13,9 +13,11 @@ export default class extends Controller {
 
   #uploads = []
   #room
+  #wasReached
 
   connect() {
     this.#room = this.element.closest(".room")
+    this.#wasReached = connection.reached
     this.#room.addEventListener("dragover", this.#over)
     this.#room.addEventListener("dragleave", this.#out)
     this.#room.addEventListener("drop", this.#dropped)
@@ -128,9 +130,11 @@ export default class extends Controller {
 
   #of(button) { return this.#uploads.find(({ id }) => id === button.closest("li").dataset.upload) }
 
+  // It is said with every answer; only that the server is back begins anew.
   #reached = () => {
-    const stale = connection.reached ? "waiting" : "sending"
-    for (const upload of this.#uploads) if (upload.state === stale) upload.retry()
+    const { reached } = connection
+    if (reached && !this.#wasReached) for (const upload of this.#uploads) if (upload.state === "waiting") upload.retry()
+    this.#wasReached = reached
   }
 
   #over = (event) => {

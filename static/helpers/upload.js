@@ -4,6 +4,7 @@ import { newId } from "./outbox.js"
 
 const TRIES = 3
 const AGAIN_MS = 2000
+const PATIENCE_MS = 60_000
 
 // A new id as the server writes them.
 const uuid = () => newId().replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
@@ -15,7 +16,8 @@ export function fileSize(count) {
 }
 
 // `sending` (with `progress` to 1), `waiting` for a connection, `failed` (with the reason), or `done`. Its id stays the same
-// in every try, so that a lost answer doubles nothing.
+// in every try, so that a lost answer doubles nothing. What is sending goes on for as long as bytes move: a file that fills
+// a slow line makes the rest of the page look lost.
 export class Upload {
   id = uuid()
   state = "waiting"
@@ -52,12 +54,15 @@ export class Upload {
     request.open("PUT", `/api/threads/${this.#thread}/attachments/${this.id}?name=${encodeURIComponent(this.name)}`)
     request.setRequestHeader("X-CSRF-Token", csrfToken())
     request.responseType = "json"
+    request.timeout = PATIENCE_MS
+    const began = performance.now()
     request.upload.onprogress = ({ loaded, total }) => {
+      request.timeout = performance.now() - began + PATIENCE_MS // it counts from the beginning
       this.progress = loaded / total
       this.#tell(this)
     }
     request.onload = () => this.#answered(request.status, request.response ?? {})
-    request.onerror = () => this.#lost()
+    request.onerror = request.ontimeout = () => this.#lost()
     request.send(this.#file)
   }
 

@@ -201,6 +201,46 @@ def test_without_a_connection_it_waits_and_goes_when_it_is_back(house: House) ->
     expect(mara.message("Later").get_by_role("link", name="notes.txt")).to_be_visible(timeout=20_000)
 
 
+def test_what_breaks_while_the_server_answers_is_tried_three_times(house: House) -> None:
+    mara, jonas = house.enter("mara"), house.enter("jonas")
+    tries: list[Route] = []
+
+    def broken(route: Route) -> None:
+        tries.append(route)
+        route.abort()
+
+    mara.page.route(UPLOADS, broken)
+    mara.page.clock.install()
+    attach(mara, NOTES)
+    for tried, pause in ((1, 2000), (2, 4000)):
+        expect(uploads(mara, "waiting")).to_have_count(1)
+        jonas.say(f"Said {tried}")
+        expect(mara.message(f"Said {tried}")).to_be_visible()
+        assert len(tries) == tried
+        mara.page.clock.fast_forward(pause)
+
+    expect(uploads(mara, "failed")).to_contain_text("It could not be sent.")
+    expect(mara.page.get_by_role("button", name="Retry notes.txt")).to_be_visible()
+    assert len(tries) == 3
+
+
+def test_what_is_on_its_way_goes_on_when_the_connection_seems_lost(house: House) -> None:
+    mara = house.enter("mara")
+    held: list[Route] = []
+    mara.page.route(UPLOADS, lambda route: held.append(route))
+    attach(mara, NOTES)
+    mara.page.context.set_offline(True)
+    mara.is_in("offline")
+    expect(uploads(mara, "sending")).to_have_count(1)
+    mara.page.context.set_offline(False)
+    mara.is_in("live")
+
+    held[0].continue_()
+
+    expect(uploads(mara, "done")).to_have_count(1)
+    assert len(held) == 1
+
+
 def test_a_message_that_was_refused_gives_its_files_back(house: House) -> None:
     mara = house.enter("mara")
     mara.page.route("**/messages", lambda route: route.fulfill(status=422, body="{}"), times=1)
