@@ -29,9 +29,10 @@ export default class extends Controller {
     this.#room.removeEventListener("dragleave", this.#out)
     this.#room.removeEventListener("drop", this.#dropped)
     connection.removeEventListener("state", this.#reached)
-    for (const upload of this.#uploads) upload.cancel()
-    this.#uploads = []
-    this.listTarget.replaceChildren()
+    for (const upload of [...this.#uploads]) {
+      upload.cancel()
+      this.#drop(upload)
+    }
   }
 
   get any() { return this.#uploads.length > 0 }
@@ -44,12 +45,13 @@ export default class extends Controller {
   take() {
     const files = this.#uploads.map(({ said }) => said)
     for (const upload of [...this.#uploads]) this.#drop(upload)
+    this.dispatch("changed")
     return files
   }
 
   // They come back with a message that was refused.
   put(files) {
-    for (const said of files) this.#show({ ...said, said, state: "done", progress: 1, cancel() {} })
+    for (const said of files) this.#show({ ...said, said, sent: true, state: "done", progress: 1, cancel() {} })
   }
 
   choose() { this.inputTarget.click() }
@@ -73,9 +75,10 @@ export default class extends Controller {
     const upload = this.#of(currentTarget)
     upload.cancel()
     this.#drop(upload)
+    this.dispatch("changed")
     this.element.querySelector("textarea").focus()
     try {
-      if (upload.state === "done") await request("DELETE", `/api/attachments/${upload.id}`)
+      if (upload.sent) await request("DELETE", `/api/attachments/${upload.id}`)
     } catch (error) {
       if (!(error instanceof Offline)) throw error // the server removes it by itself, later
     }
@@ -111,7 +114,6 @@ export default class extends Controller {
     const line = this.#line(upload)
     URL.revokeObjectURL(line.querySelector("img")?.src)
     line.remove()
-    this.dispatch("changed")
   }
 
   #say(upload) {

@@ -16,13 +16,14 @@ export function fileSize(count) {
 }
 
 // `sending` (with `progress` to 1), `waiting` for a connection, `failed` (with the reason), or `done`. Its id stays the same
-// in every try, so that a lost answer doubles nothing. What is sending goes on for as long as bytes move: a file that fills
-// a slow line makes the rest of the page look lost.
+// in every try, so that a lost answer doubles nothing; once it was `sent`, the server may have it, whatever became of it.
+// What is sending goes on for as long as bytes move: a file that fills a slow line makes the rest of the page look lost.
 export class Upload {
   id = uuid()
   state = "waiting"
   progress = 0
   reason = ""
+  sent = false
   #file
   #thread
   #tell
@@ -64,6 +65,7 @@ export class Upload {
     request.onload = () => this.#answered(request.status, request.response ?? {})
     request.onerror = request.ontimeout = () => this.#lost()
     request.send(this.#file)
+    this.sent = true
   }
 
   retry() {

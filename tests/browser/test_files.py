@@ -17,6 +17,7 @@ from tests.browser.test_accessibility import violations
 pytestmark = pytest.mark.databases("sqlite")
 
 UPLOADS = "**/api/threads/*/attachments/*"
+KEPT = "**/api/attachments/*"
 NOTES: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Water the plants."}
 DROPPED = """([selector, type, name, data]) => {
     const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0))
@@ -96,7 +97,7 @@ def test_a_file_and_an_image_reach_the_others_live_and_a_reload_shows_the_same(h
 
 def test_an_image_is_opened_beside_the_page_and_takes_its_place_at_once(house: House) -> None:
     mara, jonas = house.enter("mara"), house.enter("jonas")
-    jonas.page.route("**/api/attachments/*", lambda route: None)  # it never comes
+    jonas.page.route(KEPT, lambda route: None)  # it never comes
     attach(mara, image())
     expect(uploads(mara, "done")).to_have_count(1)
     mara.page.locator("#composer-text").press("Enter")
@@ -162,6 +163,7 @@ def test_one_that_failed_says_why_and_can_be_tried_again_or_removed(house: House
     body = '{"error": {"code": "conflict", "message": "somebody was first", "fields": {}}}'
     busy: dict[str, Any] = {"status": 409, "body": body, "content_type": "application/json"}
     mara.page.route(UPLOADS, lambda route: route.fulfill(**busy), times=2)
+    mara.page.route(KEPT, lambda route: route.fulfill(status=204))  # it has none, and would say so
     attach(mara, NOTES, image())
     expect(uploads(mara, "failed").first).to_contain_text("Somebody was first.")
     expect(uploads(mara, "failed")).to_have_count(2)
@@ -239,6 +241,36 @@ def test_what_is_on_its_way_goes_on_when_the_connection_seems_lost(house: House)
 
     expect(uploads(mara, "done")).to_have_count(1)
     assert len(held) == 1
+
+
+def test_one_that_is_removed_before_its_answer_is_taken_back(house: House) -> None:
+    mara = house.enter("mara")
+    mara.page.route(UPLOADS, lambda route: None)
+    mara.page.route(KEPT, lambda route: route.fulfill(status=204))
+    with mara.page.expect_request(UPLOADS) as put:
+        attach(mara, NOTES)
+
+    with mara.page.expect_request(KEPT) as taken:
+        mara.page.get_by_role("button", name="Remove notes.txt").click()
+
+    assert taken.value.method == "DELETE"
+    assert put.value.url.split("?")[0].endswith(taken.value.url.rsplit("/", 1)[1])
+
+
+def test_the_pictures_of_a_page_that_is_left_are_let_go(house: House) -> None:
+    mara = house.enter("mara")
+    attach(mara, image())
+    expect(uploads(mara, "done")).to_have_count(1)
+    shown = mara.page.locator(".upload img").get_attribute("src")
+    mara.page.evaluate("""() => {
+        window.ended = []
+        const end = URL.revokeObjectURL
+        URL.revokeObjectURL = (address) => { window.ended.push(address); end.call(URL, address) }
+    }""")
+
+    mara.page.evaluate("document.querySelector('.room').remove()")
+
+    mara.page.wait_for_function("(shown) => window.ended.includes(shown)", arg=shown)
 
 
 def test_a_message_that_was_refused_gives_its_files_back(house: House) -> None:
