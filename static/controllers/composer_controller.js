@@ -139,7 +139,7 @@ export default class extends Controller {
 
   #awaitFiles() {
     const { failed } = this.#files
-    if (failed) return this.#refuse(`${failed.name} was not uploaded: try it again, or remove it.`)
+    if (failed) return this.#refuse(`${failed.name} was not uploaded: ${failed.state === "failed" ? "try it again, or remove it" : "remove it"}.`)
     this.#awaitsFiles = true
     this.#mode()
   }

@@ -39,7 +39,7 @@ export default class extends Controller {
 
   get ready() { return this.#uploads.every(({ state }) => state === "done") }
 
-  get failed() { return this.#uploads.find(({ state }) => state === "failed") }
+  get failed() { return this.#uploads.find(({ state }) => state === "failed" || state === "refused") }
 
   // What goes with the message that is sent now.
   take() {
@@ -51,7 +51,10 @@ export default class extends Controller {
 
   // They come back with a message that was refused.
   put(files) {
-    for (const said of files) this.#show({ ...said, said, sent: true, state: "done", progress: 1, cancel() {} })
+    for (const said of files) {
+      const reason = this.#refusal(said)
+      this.#show({ ...said, said, sent: true, state: reason ? "refused" : "done", reason, progress: 1, cancel() {} })
+    }
   }
 
   choose() { this.inputTarget.click() }
@@ -69,7 +72,11 @@ export default class extends Controller {
     this.#add(files)
   }
 
-  retry({ currentTarget }) { this.#of(currentTarget).retry() }
+  // The button goes with the failure, so the focus goes elsewhere.
+  retry({ currentTarget }) {
+    this.#of(currentTarget).retry()
+    this.element.querySelector("textarea").focus()
+  }
 
   async remove({ currentTarget }) {
     const upload = this.#of(currentTarget)
@@ -89,12 +96,19 @@ export default class extends Controller {
       const upload = new Upload(file, {
         thread: this.threadValue, tell: (changed) => this.#say(changed), reached: () => connection.reached,
       })
+      const reason = this.#refusal(file)
       this.#show(upload, file)
-      if (this.#uploads.length > this.mostValue) upload.refuse(`A message takes ${this.mostValue} files`)
-      else if (file.size > this.largestValue) upload.refuse(`It is larger than ${fileSize(this.largestValue)}`)
+      if (reason) upload.refuse(reason)
       else upload.send()
     }
     this.element.querySelector("textarea").focus()
+  }
+
+  // Why one more is not taken, which no other try changes.
+  #refusal({ size }) {
+    const taken = this.#uploads.filter(({ state }) => state !== "refused")
+    if (taken.length >= this.mostValue) return `A message takes ${this.mostValue} files`
+    return size > this.largestValue ? `It is larger than ${fileSize(this.largestValue)}` : ""
   }
 
   #show(upload, file) {
@@ -122,8 +136,9 @@ export default class extends Controller {
     const { state, progress, reason } = upload
     line.dataset.state = state
     line.querySelector("progress").value = progress
-    const words = { sending: "Uploading…", waiting: "Needs a connection", failed: sentence(reason || "Failed"), done: "" }[state]
+    const words = { sending: "Uploading…", waiting: "Needs a connection", done: "Uploaded" }[state] ?? sentence(reason)
     const said = line.querySelector("[role=status]")
+    said.classList.toggle("sr-only", state === "done") // the line itself shows it
     if (said.textContent !== words) said.textContent = words
     this.dispatch("changed")
   }

@@ -171,7 +171,8 @@ def test_one_that_failed_says_why_and_can_be_tried_again_or_removed(house: House
     expect(mara.page.locator(".composer__error")).to_contain_text("notes.txt was not uploaded")
 
     mara.page.get_by_role("button", name="Retry notes.txt").click()
-    expect(uploads(mara, "done")).to_have_count(1)
+    expect(mara.page.locator("#composer-text")).to_be_focused()
+    expect(uploads(mara, "done").get_by_role("status")).to_have_text("Uploaded")
     mara.page.get_by_role("button", name="Remove diagram.png").click()
     mara.page.locator("#composer-text").press("Enter")
 
@@ -185,9 +186,31 @@ def test_what_is_too_large_or_too_many_is_said_before_it_is_sent(house: House) -
 
     attach(mara, large, NOTES, image())
 
-    expect(uploads(mara, "failed").first).to_contain_text("It is larger than 1 MB.")
-    expect(uploads(mara, "failed").last).to_contain_text("A message takes 2 files.")
+    expect(uploads(mara, "refused")).to_contain_text(["It is larger than 1 MB."])
+    expect(uploads(mara, "done")).to_have_count(2)
+    attach(mara, {**NOTES, "name": "third.txt"})
+    expect(uploads(mara, "refused")).to_contain_text(["It is larger than 1 MB.", "A message takes 2 files."])
+    expect(mara.page.get_by_role("button", name="Retry")).to_have_count(0)
+    mara.say("With them")
+    expect(mara.page.locator(".composer__error")).to_have_text("large.bin was not uploaded: remove it.")
+
+
+@pytest.mark.environ(FILE_MEGABYTES="1", FILES_A_MESSAGE="2")
+def test_what_comes_back_counts_like_what_is_chosen(house: House) -> None:
+    mara = house.enter("mara")
+    mara.page.route("**/messages", lambda route: route.fulfill(status=422, body="{}"), times=1)
+    attach(mara, NOTES, image())
+    expect(uploads(mara, "done")).to_have_count(2)
+    mara.say("Refused")
+    pending = mara.page.locator('article[data-state="pending"]')
+    expect(pending.get_by_role("button", name="Edit")).to_be_visible()
+    attach(mara, {**NOTES, "name": "third.txt"})
     expect(uploads(mara, "done")).to_have_count(1)
+
+    pending.get_by_role("button", name="Edit").click()
+
+    expect(uploads(mara, "done")).to_have_count(2)
+    expect(uploads(mara, "refused")).to_contain_text(["A message takes 2 files."])
 
 
 def test_without_a_connection_it_waits_and_goes_when_it_is_back(house: House) -> None:
