@@ -2,6 +2,7 @@ import { Controller } from "@hotwired/stimulus"
 import { connection } from "../socket.js"
 import { Offline, request } from "../helpers/api.js"
 import { sentence } from "../helpers/dom.js"
+import { Draft } from "../helpers/draft.js"
 import { fileSize, Upload } from "../helpers/upload.js"
 
 const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"]
@@ -12,6 +13,7 @@ export default class extends Controller {
   static values = { thread: String, most: Number, largest: Number }
 
   #uploads = []
+  #draft
   #room
   #wasReached
 
@@ -22,6 +24,9 @@ export default class extends Controller {
     this.#room.addEventListener("dragleave", this.#out)
     this.#room.addEventListener("drop", this.#dropped)
     connection.addEventListener("state", this.#reached)
+    window.addEventListener("beforeunload", this.#leaving)
+    this.#draft = new Draft(`${this.threadValue}:files`)
+    this.put(this.#draft.read().files ?? [])
   }
 
   disconnect() {
@@ -29,6 +34,7 @@ export default class extends Controller {
     this.#room.removeEventListener("dragleave", this.#out)
     this.#room.removeEventListener("drop", this.#dropped)
     connection.removeEventListener("state", this.#reached)
+    window.removeEventListener("beforeunload", this.#leaving)
     for (const upload of [...this.#uploads]) {
       upload.cancel()
       this.#drop(upload)
@@ -45,11 +51,11 @@ export default class extends Controller {
   take() {
     const files = this.#uploads.map(({ said }) => said)
     for (const upload of [...this.#uploads]) this.#drop(upload)
-    this.dispatch("changed")
+    this.#changed()
     return files
   }
 
-  // They come back with a message that was refused.
+  // They come back with a message that was refused, and on the next page.
   put(files) {
     for (const said of files) {
       const reason = this.#refusal(said)
@@ -82,7 +88,7 @@ export default class extends Controller {
     const upload = this.#of(currentTarget)
     upload.cancel()
     this.#drop(upload)
-    this.dispatch("changed")
+    this.#changed()
     this.element.querySelector("textarea").focus()
     try {
       if (upload.sent) await request("DELETE", `/api/attachments/${upload.id}`)
@@ -140,6 +146,13 @@ export default class extends Controller {
     const said = line.querySelector("[role=status]")
     said.classList.toggle("sr-only", state === "done") // the line itself shows it
     if (said.textContent !== words) said.textContent = words
+    this.#changed()
+  }
+
+  // What the server has is kept like the words that it goes with.
+  #changed() {
+    const files = this.#uploads.filter(({ state }) => state === "done").map(({ said }) => said)
+    this.#draft.keep(files.length ? { files } : null)
     this.dispatch("changed")
   }
 
@@ -152,6 +165,11 @@ export default class extends Controller {
     const { reached } = connection
     if (reached && !this.#wasReached) for (const upload of this.#uploads) if (upload.state === "waiting") upload.retry()
     this.#wasReached = reached
+  }
+
+  // The rest of a file goes with the page.
+  #leaving = (event) => {
+    if (this.#uploads.some(({ state }) => state === "sending" || state === "waiting")) event.preventDefault()
   }
 
   #over = (event) => {

@@ -296,6 +296,47 @@ def test_the_pictures_of_a_page_that_is_left_are_let_go(house: House) -> None:
     mara.page.wait_for_function("(shown) => window.ended.includes(shown)", arg=shown)
 
 
+def test_what_is_uploaded_is_there_again_on_the_next_page(house: House) -> None:
+    mara = house.enter("mara")
+    held: list[Route] = []
+    attach(mara, NOTES)
+    expect(uploads(mara, "done")).to_have_count(1)
+    mara.page.route(UPLOADS, lambda route: held.append(route))
+    attach(mara, image())
+    mara.say("With both")
+    expect(mara.page.locator("#composer-hint")).to_contain_text("when all files are uploaded")
+
+    mara.page.get_by_role("link", name="Agents").first.click()
+    expect(mara.page.locator("#composer-text")).to_have_count(0)
+    mara.page.go_back()
+    expect(uploads(mara, "done")).to_contain_text(["notes.txt"])
+    expect(mara.page.locator(".upload")).to_have_count(1)
+    mara.page.reload()
+    expect(uploads(mara, "done")).to_contain_text(["notes.txt"])
+    expect(mara.page.locator("#composer-text")).to_have_value("With both")
+    mara.page.get_by_role("button", name="Send").click()
+
+    expect(mara.message("With both").get_by_role("link", name="notes.txt")).to_be_visible()
+    mara.page.reload()
+    expect(mara.message("With both")).to_be_visible()
+    expect(mara.page.locator(".upload")).to_have_count(0)
+
+
+def test_the_page_is_not_left_without_a_word_while_a_file_is_on_its_way(house: House) -> None:
+    mara = house.enter("mara")
+    asks = "!window.dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    held: list[Route] = []
+    mara.page.route(UPLOADS, lambda route: held.append(route))
+    attach(mara, NOTES)
+    expect(uploads(mara, "sending")).to_have_count(1)
+    assert mara.page.evaluate(asks)
+
+    held[0].continue_()
+
+    expect(uploads(mara, "done")).to_have_count(1)
+    assert not mara.page.evaluate(asks)
+
+
 def test_a_message_that_was_refused_gives_its_files_back(house: House) -> None:
     mara = house.enter("mara")
     mara.page.route("**/messages", lambda route: route.fulfill(status=422, body="{}"), times=1)
