@@ -15,9 +15,10 @@ export function fileSize(count) {
   return `${(count / (1 << 20)).toFixed(1).replace(/\.0$/, "")} MB`
 }
 
-// `sending` (with `progress` to 1), `waiting` for a connection, `failed` (with the reason), `refused` for good (likewise), or `done`. Its
-// id stays the same in every try, so that a lost answer doubles nothing; once it was `sent`, the server may have it,
-// whatever became of it. What is sending goes on for as long as bytes move: a file that fills a slow line makes the rest of the page look lost.
+// `sending` (with `progress` to 1), `waiting` for a connection, `failed` (with the reason), `refused` for good (likewise),
+// or `done`. Its id stays the same in every try, so that a lost answer doubles nothing; once it was `sent`, the server may
+// have it, whatever became of it. What is sending goes on for as long as bytes move: a file that fills a slow line makes
+// the rest of the page look lost.
 export class Upload {
   id = uuid()
   state = "waiting"
