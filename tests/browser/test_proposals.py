@@ -93,7 +93,9 @@ def dialog(visitor: Visitor) -> Locator:
 def decide(visitor: Visitor, words: str, verb: str) -> None:
     """Open what the button of the card opens, and confirm it."""
     # By a key: what the agent says after its card may move the button between a press and its release.
-    card(visitor, words).get_by_role("button", name=f"{verb}…").press("Enter")
+    button = card(visitor, words).get_by_role("button", name=f"{verb}…")
+    expect(button).to_be_enabled()  # a key does not wait for that, as a click does
+    button.press("Enter")
     dialog(visitor).get_by_role("button", name=verb, exact=True).click()
     expect(dialog(visitor)).to_be_hidden()
 
