@@ -103,6 +103,7 @@ def violations(page: Page, *rules: str) -> list[str]:
     """What axe finds, one line each, by these rules or by all that it has switched on."""
     # Evaluated by the debugger, which the page's policy does not bind; the page itself could not.
     page.evaluate(AXE.read_text())
+    page.evaluate("document.getAnimations().forEach(each => each instanceof CSSTransition && each.finish())")
     only = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
     found = page.evaluate("async only => (await axe.run(only)).violations", only)
     return [f"{one['id']}: {json.dumps([node['target'] for node in one['nodes']])}" for one in found]
@@ -115,7 +116,6 @@ def of_both_themes(page: Page) -> list[str]:
     """The same in each theme, which decides about colours alone."""
     found = violations(page)
     page.emulate_media(color_scheme="dark")
-    page.evaluate("document.getAnimations().forEach(each => each instanceof CSSTransition && each.finish())")
     found += [f"dark: {line}" for line in violations(page, *OF_COLOURS)]
     page.emulate_media(color_scheme="light")
     return found
